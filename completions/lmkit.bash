@@ -578,12 +578,14 @@ _lmkit() {
             esac
             ;;
         'bpe count')
-            options='--level --pattern --normalize --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--level --pattern --normalize --engine --scheduler --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
+                --engine) value='dask' ;;
+                --scheduler) value='FILES' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
@@ -1591,7 +1593,7 @@ _lmkit() {
             esac
             ;;
         'data dedup')
-            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --best --against --engine --scheduler --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --substring --best --against --engine --scheduler --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv csv jsonl parquet' ;;
@@ -1601,6 +1603,7 @@ _lmkit() {
                 --unit) value='record paragraph line' ;;
                 --near) value=' ' ;;
                 --shingle) value=' ' ;;
+                --substring) value=' ' ;;
                 --best) value='FILES' ;;
                 --against) value='FILES' ;;
                 --engine) value='dask' ;;
@@ -1628,7 +1631,7 @@ _lmkit() {
             esac
             ;;
         'data filter')
-            options='--rules --threshold --stop-words --list --pairs --max-ratio --max-words --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--rules --threshold --stop-words --list --pairs --max-ratio --max-words --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --engine --scheduler --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --rules) value='FILES' ;;
@@ -1646,6 +1649,8 @@ _lmkit() {
                 --field) value='FILES' ;;
                 --on-error) value='fail skip' ;;
                 --encoding-errors) value='strict replace' ;;
+                --engine) value='dask' ;;
+                --scheduler) value='FILES' ;;
                 --report) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
                 -o | --output) value='FILES' ;;
