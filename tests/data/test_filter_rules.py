@@ -99,7 +99,10 @@ def test_sets_and_single_rules():
      ("pii-card", "4111-1111-1111-1111, 4111 1111 1111 1112", "[CARD], 4111 1111 1111 1112"),
      ("pii-card", "0000 0000 0000 0000 and 123", "0000 0000 0000 0000 and 123"),
      ("c4-lines", "A sentence of five words.\nShort one.\nNo end of this line here\nWe use cookies on this site.",
-      "A sentence of five words.")],
+      "A sentence of five words."),
+     ("c4-lines", "A line that trails off...\nSo does this line too…\nAnd one has a long " + 1001 * "w" + ".\n"
+      "Is this kept, too? «Yes»", "Is this kept, too? «Yes»"),
+     ("c4-citations", "So [1], as it is[citation needed] [edit] a[i].", "So , as it is  a[i].")],
 )  # fmt: skip
 def test_edits(rule, text, edited):
     assert EDITS[rule](text)[0] == edited

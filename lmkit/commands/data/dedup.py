@@ -14,6 +14,8 @@ from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.records.corpora import Corpus, CorpusInput, number_of
 from lmkit.errors import UsageError
 from lmkit.io import outputs
+from lmkit.io.parquet_output import open_records
+from lmkit.io.text_sources import FIELD
 
 
 @with_groups()
@@ -99,10 +101,10 @@ def dedup(
     if best is not None and engine is not None and stored.on_error == "skip":
         raise UsageError("--best with --engine cannot skip records", hint="leave --on-error skip out")
     corpus = Corpus(run, stored, files, fields=[best] if best is not None else [], eager=compared is None)
-    corpus.expect_one_form()
+    form = corpus.expect_one_form()
     other = None if against is None else Corpus(run, stored, [against])
     outputs.expect_apart(output, report)
-    with outputs.open_output(output) as out:
+    with open_records(output, form, corpus.source.field or FIELD) as out:
         cut = ""
         if substring is not None:
             cutting = substring_dedup.Settings(substring, temp_dir, report is not None, engine, scheduler)

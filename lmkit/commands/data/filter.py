@@ -14,7 +14,9 @@ from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.records.corpora import Corpus, CorpusInput, RecordWriter, number_of, quiet_run, tell_skipped_in
 from lmkit.errors import UsageError
 from lmkit.io import outputs
+from lmkit.io.parquet_output import open_records
 from lmkit.io.records import Table, to_json
+from lmkit.io.text_sources import FIELD
 
 
 @in_sections(
@@ -148,8 +150,7 @@ def filter_(
             raise UsageError("--ppl ranks the records of all FILEs; --engine is for filters of one record")
         filters = record_filter.RecordFilter(settings)
         corpus = Corpus(run, stored, files, fields=filters.fields, eager=not ppl)
-        if not explain:
-            corpus.expect_one_form()
+        form = "jsonl" if explain else corpus.expect_one_form()
         outputs.expect_apart(output, report)
         if engine is not None:
             pieces = [(settings, stored, file, explain) for file in corpus.files]
@@ -159,7 +160,7 @@ def filter_(
             if model is not None:
                 judged = perplexity_filter.judged(run, judged, model, keep, temp_dir, filters.counts)
             parts = (_part(chunk, explain=explain) for chunk in judged)
-        with outputs.open_output(output) as out:
+        with open_records(output, form, corpus.source.field or FIELD) as out:
             writer = RecordWriter(out)
             for part in parts:
                 writer.write(part.raws, part.header, part.name)
@@ -208,7 +209,13 @@ def _list(output: str | None) -> None:
     from lmkit.data.filter_rules import RULES
     from lmkit.data.text_edits import EDITS
 
-    edits = {"c4-lines": "removes lines", "pii-email": "masks", "pii-ip": "masks", "pii-card": "masks"}
+    edits = {
+        "c4-citations": "removes `[1]`",
+        "c4-lines": "removes lines",
+        "pii-email": "masks",
+        "pii-ip": "masks",
+        "pii-card": "masks",
+    }
     with outputs.open_output(output) as out:
         table = Table(out, ("rule", "low", "high", "measure"), as_json=False)
         for name, rule in RULES.items():
