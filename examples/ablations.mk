@@ -27,7 +27,7 @@ $(OUT)/train.txt $(OUT)/test.txt &:
 	@mkdir -p $(OUT)
 	@$(LMKIT) data text python-docs -o $(OUT)/docs.txt
 	@awk 'NR % 20' $(OUT)/docs.txt > $(OUT)/train.txt
-	@awk 'NR % 20 == 0' $(OUT)/docs.txt > $(OUT)/test.txt
+	@awk 'NR % 20 == 0' $(OUT)/docs.txt $(if $(filter 20,$(STEPS)),| head -n 50,) > $(OUT)/test.txt
 
 define trained
 $(OUT)/$(1).$(2).lm: $(OUT)/train.txt
@@ -52,4 +52,4 @@ $(OUT)/table.tsv: $(RUNS:%=$(OUT)/%.tsv)
 	      else printf "%s\t%.3f\t%.3f\t%.3f\t%.3f\n", change[c], sum / n, mean, mean - half, mean + half } }' $^ > $@
 
 $(OUT)/figure.svg: $(OUT)/table.tsv
-	@awk -F '\t' -v OFS='\t' 'NR > 1 { print $$1, "bits per byte", $$2 }' $< | awk -F '\t' -v top=4 -v title='bits per byte with one part changed' -f $(EXAMPLES)bars.awk > $@
+	@awk -F '\t' -v OFS='\t' 'NR > 1 { print $$1, "bits per byte", $$2 }' $< | awk -F '\t' -v title='bits per byte with one part changed' -f $(EXAMPLES)bars.awk > $@

@@ -46,7 +46,7 @@ $(OUT)/table.tsv: $(OUT)/perplexities.tsv
 	  { printf "%s\t%.3f\t%.3f\n", name[NR - 1], $$at["perplexity"], $$at["bits_per_byte"] }' $< > $@
 
 $(OUT)/bits.svg: $(OUT)/table.tsv
-	@awk -F '\t' -v OFS='\t' 'NR > 1 { print $$1, "bits per byte", $$3 }' $< | awk -F '\t' -v top=4 -v title='bits per byte of text that no model was trained on' -f $(EXAMPLES)bars.awk > $@
+	@awk -F '\t' -v OFS='\t' 'NR > 1 { print $$1, "bits per byte", $$3 }' $< | awk -F '\t' -v title='bits per byte of text that no model was trained on' -f $(EXAMPLES)bars.awk > $@
 
 # How much the loss of a token changes with what was read before it; relative to the token next to it.
 $(OUT)/gradients.tsv: $(CELLS:%=$(OUT)/%.lm) $(OUT)/dev.txt
@@ -55,9 +55,8 @@ $(OUT)/gradients.tsv: $(CELLS:%=$(OUT)/%.lm) $(OUT)/dev.txt
 	  | awk -F '\t' -v OFS='\t' -v cell=$$cell '$$1 == "embedding" && $$2 % 5 == 0 { print cell, $$2, $$4 }'; done >> $@
 
 $(OUT)/gradients.svg: $(OUT)/gradients.tsv
-	@awk -F '\t' -v OFS='\t' 'NR > 1 && $$2 { print $$2 " back", $$1, $$3 }' $< > $@.tsv
-	@top=$$(awk -F '\t' '$$3 > top { top = $$3 } END { print top * 1.05 }' $@.tsv); \
-	awk -F '\t' -v top=$$top -v title='gradient of a loss by distance, relative to distance 0' -f $(EXAMPLES)bars.awk $@.tsv > $@; rm $@.tsv
+	@awk -F '\t' -v OFS='\t' 'NR > 1 && $$2 { print $$2 " back", $$1, $$3 }' $< \
+	  | awk -F '\t' -v title='gradient of a loss by distance, relative to distance 0' -f $(EXAMPLES)bars.awk > $@
 
 # The exercise: where the gradient of Elman's network is less than half of the LSTM's for the first time.
 check: $(OUT)/gradients.tsv
