@@ -1833,7 +1833,7 @@ _lmkit() {
             case $previous in
                 --gold) value='FILES' ;;
                 --against) value='FILES' ;;
-                --scheme) value='auto bio bioes' ;;
+                --scheme) value='auto bio bioes none' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
                 --seed) value=' ' ;;

@@ -2099,7 +2099,7 @@ complete -c lmkit -n '__lmkit_in eval regress' -l debug -d 'Show a traceback wit
 complete -c lmkit -n '__lmkit_in eval regress' -s h -l help -d 'Show this message and exit'
 complete -c lmkit -n '__lmkit_in eval tag' -l gold -r -F -d 'Gold labels: CoNLL columns or JSON Lines, the same sentences in the same order'
 complete -c lmkit -n '__lmkit_in eval tag' -l against -r -F -d 'Compare with a second system\'s predictions for the same items: difference, interval and p-value'
-complete -c lmkit -n '__lmkit_in eval tag' -l scheme -x -a 'auto bio bioes' -d 'Labelling scheme: bio, bioes, or auto, bioes where gold labels begin with E- or S-'
+complete -c lmkit -n '__lmkit_in eval tag' -l scheme -x -a 'auto bio bioes none' -d 'Labelling scheme: bio, bioes, none (accuracy alone), or auto, bioes where gold labels begin with E- or S-'
 complete -c lmkit -n '__lmkit_in eval tag' -l lenient -d 'Find spans as conlleval does, also where labels break the scheme'
 complete -c lmkit -n '__lmkit_in eval tag' -l types -d 'Print precision, recall and F1 of each type'
 complete -c lmkit -n '__lmkit_in eval tag' -l resamples -x -d 'Bootstrap resamples for confidence intervals'
