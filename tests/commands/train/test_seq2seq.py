@@ -192,6 +192,14 @@ def test_options_that_cannot_be_combined(options, train):
     train(*options, status=2)
 
 
+def test_embeddings_have_a_rate_of_their_own(train):
+    """At rate 0 they stay; where they are the head too they move with it."""
+    for options, staying in ([], {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}), (["--tied"], set()):
+        one, two = (train("--embedding-lr", 0, *options, steps=steps).tensors for steps in (1, 3))
+        weights = [name for name in one if not name.startswith("tokenizer.")]
+        assert {name for name in weights if np.array_equal(one[name], two[name])} == staying
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("attention", "least", "most"), [("dot", 0.9, 1.0), ("none", 0.0, 0.6)])
 def test_copies_need_attention(attention, least, most, lmkit, write):
