@@ -154,9 +154,9 @@ def test_weights_of_evaluations_are_averaged(train, work, monkeypatch):
     ("text", "message"),
     [
         (b"a\tb\nc\td\te\n", "pairs.tsv:2: 3 columns, expected source and target"),
-        (b"a\n", "pairs.tsv:1: 1 columns"),
+        (b"a\n", "pairs.tsv:1: 1 column,"),
         (b"", "no pairs"),
-        (b"a\t\n\tb\n", "no pairs"),
+        (b"a\t\n\tb\n", "each pair has an empty side"),
     ],
 )
 def test_files_that_are_no_pairs(text, message, lmkit, write):
