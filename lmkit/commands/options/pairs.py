@@ -38,7 +38,7 @@ BatchTokens = Annotated[
 EmbeddingRate = Annotated[
     float | None,
     typer.Option(
-        "--embedding-lr", metavar="RATE", min=0.0, show_default="4 times --lr; --lr where tied",
+        "--embedding-lr", metavar="RATE", min=0.0, show_default="2 times --lr; --lr where tied",
         help="Peak learning rate of AdamW for embeddings.",
     ),
     ADJUSTABLE,

@@ -31,7 +31,7 @@ MODEL = (
 )  # fmt: skip
 RNN = ("cell", "attention", "timing", "context_every_step", "input_feeding")
 """Options of `--arch rnn` alone."""
-EMBEDDINGS = 4.0
+EMBEDDINGS = 2.0
 """How many times the rate of heads embeddings move with, unless told."""
 NAMED = {"timing": "--attn-timing"}
 """Options that are not spelled as their parameters."""
@@ -56,7 +56,7 @@ LENGTHS = {
 
 
 @in_sections({"Pairs and tokens": PAIRS, "Objective": (*DENOISING, "text_field"), "Model": MODEL, **LENGTHS})
-@with_groups(without=WITHOUT, training={"lr": 0.02, "matrix_lr": 0.04, "schedule": "wsd"})
+@with_groups(without=WITHOUT, training={"lr": 0.04, "matrix_lr": 0.04, "schedule": "wsd"})
 def seq2seq(
     run: Run,
     files: PairFiles = None,
