@@ -32,7 +32,7 @@ MODEL = (
 RNN = ("cell", "attention", "timing", "context_every_step", "input_feeding")
 """Options of `--arch rnn` alone."""
 EMBEDDINGS = 2.0
-"""How many times the rate of heads embeddings move with, unless told."""
+"""How many times the rate of the head embeddings move with, where none is given."""
 NAMED = {"timing": "--attn-timing"}
 """Options that are not spelled as their parameters."""
 WITHOUT = (
