@@ -2026,11 +2026,13 @@ _lmkit() {
             esac
             ;;
         'scaling run')
-            options='--budgets --widths --layers --context --batch --tokens --valid --valid-fraction --seed --processes --resume -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--budgets --widths --lrs --matrix-lrs --layers --context --batch --tokens --valid --valid-fraction --seed --processes --resume --plot -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --budgets) value='FILES' ;;
                 --widths) value='FILES' ;;
+                --lrs) value='FILES' ;;
+                --matrix-lrs) value='FILES' ;;
                 --layers) value=' ' ;;
                 --context) value=' ' ;;
                 --batch) value=' ' ;;
@@ -2039,6 +2041,7 @@ _lmkit() {
                 --valid-fraction) value=' ' ;;
                 --seed) value=' ' ;;
                 --processes) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
