@@ -14,6 +14,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 BATCH = 8
@@ -161,7 +162,7 @@ def trainer_of(kind, model, columns, **settings):
     tokenizer = AutoTokenizer.from_pretrained(model.name_or_path)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     quiet = {"report_to": [], "use_cpu": True, "bf16": False, "save_strategy": "no", "gradient_checkpointing": False}
-    args = config(output_dir=os.devnull, max_steps=1, **quiet, **settings)
+    args = config(output_dir=tempfile.mkdtemp(), max_steps=1, **quiet, **settings)
     return made(model, args=args, train_dataset=rows, processing_class=tokenizer)
 
 

@@ -910,7 +910,7 @@ _lmkit() {
             esac
             ;;
         'train encoder')
-            options='--tokens --by --input --field --encoding-errors --objective --mask-rate --whole-word --preset --context --layers --width --heads --hidden --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --by --input --field --encoding-errors --objective --mask-rate --whole-word --preset --context --layers --width --heads --hidden --positions --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -926,6 +926,7 @@ _lmkit() {
                 --width) value=' ' ;;
                 --heads) value=' ' ;;
                 --hidden) value=' ' ;;
+                --positions) value='learned rope none' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
                 --optimizer) value='muon adamw' ;;

@@ -1111,6 +1111,7 @@ complete -c lmkit -n '__lmkit_in train encoder' -l layers -x -d 'Number of layer
 complete -c lmkit -n '__lmkit_in train encoder' -l width -x -d 'Hidden size (d_model)'
 complete -c lmkit -n '__lmkit_in train encoder' -l heads -x -d 'Attention heads, each of size --width / N'
 complete -c lmkit -n '__lmkit_in train encoder' -l hidden -x -d 'Feed-forward size (d_ff)'
+complete -c lmkit -n '__lmkit_in train encoder' -l positions -x -a 'learned rope none' -d 'Positional encoding: learned, rope or none, which reads a text as a bag of words'
 complete -c lmkit -n '__lmkit_in train encoder' -l batch -x -d 'Batch size, in rows'
 complete -c lmkit -n '__lmkit_in train encoder' -l accumulate -x -d 'Gradient accumulation: compute a batch in N parts, to save memory'
 complete -c lmkit -n '__lmkit_in train encoder' -l optimizer -x -a 'muon adamw' -d 'Optimizer: muon for matrices and AdamW for the rest, or adamw for everything'

@@ -35,7 +35,7 @@ class LowRankAdapters(nn.Module):
             body.get_submodule(name).register_forward_hook(self._hook(parts))
 
     def initialise(self, generator: torch.Generator) -> None:
-        """A of deviation 1/sqrt r, B of zeros, so that nothing changes."""
+        """A (r, D) of deviation 1/sqrt D, B of zeros, so that nothing changes."""
         for name, tensor in self.tensors.items():
             if name.endswith("lora_a"):
                 normal(tensor, generator, tensor.shape[1] ** -0.5)

@@ -184,11 +184,14 @@ class LimitedTemplate:
 
     def render_each(self, records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         """Yield the text of each of several records; those before one that fails come before its error."""
+        requests = [json.dumps(values).encode() for values in records]
         try:
-            for text in self._worker.ask_each([json.dumps(values).encode() for values in records]):
+            for text in self._worker.ask_each(requests):
                 yield text.decode("utf-8", "surrogatepass")
         except isolation.LimitError as error:
             raise isolation.LimitError(f"{self._name}: {error}") from None
+        except DataError as error:  # a worker that is a process has no class of ours
+            raise TemplateError(f"{self._name}: {error}") from None
 
 
 def _check_installed() -> None:

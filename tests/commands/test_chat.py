@@ -117,7 +117,7 @@ def test_the_oldest_turns_are_left_out_of_a_full_context(lmkit, shelf, write):
         (2, ["-m", "chat.lm", "--template", "chat.jinja", "--stop", ""], b"x\n", "--stop is empty"),
         (2, ["-m", "-", "--template", "chat.jinja"], b"x\n", "stdin is wanted for two things"),
         (3, ["-m", "chat.lm", "--template", "bad.jinja"], b"x\n", "bad.jinja: line 1"),
-        (3, ["-m", "chat.lm", "--template", "raise.jinja"], b"x\n", "<stdin>:1: line 1: not so"),
+        (3, ["-m", "chat.lm", "--template", "raise.jinja"], b"x\n", "<stdin>:1: raise.jinja: line 1: not so"),
         (3, ["-m", "chat.lm", "--template", "chat.jinja"], lines({"a": 1}), "<stdin>:1: the record has neither"),
         (3, ["-m", "chat.lm", "--template", "chat.jinja"], lines(asks("a", "b")), "<stdin>:1: the last message is the"),
         (3, ["-m", "chat.lm", "--template", "chat.jinja"], lines({"messages": HELLO * 2}), "<stdin>:1: message 2 has"),

@@ -180,12 +180,12 @@ def test_no_clock_is_read():
     source = Source(TEMPLATES["headers"], TOKENS)
     assert "Today: 26 Jul 2024\n" in source.chat({}, None).render(turns("a")).text
     assert "Today: 05 Feb 2021\n" in source.chat({}, date(2021, 2, 5)).render(turns("a")).text
-    with pytest.raises(DataError, match=r"line 1: 'strftime_now' is undefined"):
+    with pytest.raises(DataError, match=r"^the chat template: line 1: 'strftime_now' is undefined"):
         Source("{{ strftime_now('%Y') }}").chat({}, None).render(turns("a"))
 
 
 def test_a_template_s_own_complaint_is_told_with_its_line():
-    with pytest.raises(DataError, match=r"^line 3: user and assistant take turns$"):
+    with pytest.raises(DataError, match=r"^the chat template: line 3: user and assistant take turns$"):
         Source(TEMPLATES["inst"], TOKENS).chat({}, None).render(turns("a") + turns("b"))
 
 

@@ -317,9 +317,17 @@ def require_language_model(model: Any, name: str) -> StoredModel:
                 f"{streams.display(name)}: a captioner, which says what comes next only after images",
                 hint="`lmkit sample --image` and `lmkit prompt answer --image` show it some",
             )
-        hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
-        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
+        raise CheckpointError(
+            f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=MADE_OF.get(model.kind)
+        )
     return model
+
+
+MADE_OF = {
+    "ngram-counts": "`lmkit ngram fit --from-counts` makes a model of it",
+    "adapter": "`lmkit finetune merge -m BASE --adapter FILE` makes a model of it and its base",
+}
+"""How a language model is made of what is none, by kind."""
 
 
 def tell_not_probabilities(run: Run, name: str, model: LanguageModel) -> None:

@@ -25,7 +25,7 @@ WITHOUT = (
 """Options of language models that encoders have no use for."""
 
 
-OWN = ("objective", "mask_rate", "whole_word", "preset", "context", "layers", "width", "heads", "hidden")
+OWN = ("objective", "mask_rate", "whole_word", "preset", "context", "layers", "width", "heads", "hidden", "positions")
 SECTIONS = {title: tuple(name for name in names if name not in WITHOUT) for title, names in sections(*OWN).items()}
 
 
@@ -92,6 +92,13 @@ def encoder(
             help="Feed-forward size (d_ff).",
         ),
     ] = None,
+    positions: Annotated[
+        str | None,
+        typer.Option(
+            "--positions", metavar="NAME", callback=choice("learned", "rope", "none"), show_default="the preset's",
+            help="Positional encoding: `learned`, `rope` or `none`, which reads a text as a bag of words.",
+        ),
+    ] = None,
     *,
     training: Training,
 ) -> None:  # fmt: skip
@@ -109,7 +116,9 @@ def encoder(
       lmkit train encoder --preset bert-base --objective mlm+nsp --tokens wp.lm --layers 2 book.txt -o bert.lm
     """
     changes: dict[str, Any] = dict(FAST) if preset == "fast" else {}
-    given = {"context": context, "layers": layers, "width": width, "heads": heads, "hidden": hidden}
+    given = {
+        "context": context, "layers": layers, "width": width, "heads": heads, "hidden": hidden, "positions": positions,
+    }  # fmt: skip
     changes |= {name: value for name, value in given.items() if value is not None}
     if "hidden" not in changes and (preset == "fast" or width is not None):
         gated = preset in ("fast", "modernbert-base")

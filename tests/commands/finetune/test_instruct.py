@@ -60,6 +60,7 @@ def test_an_adapter_keeps_template_and_ends_for_the_merged_model(lmkit, base, tu
     tuned("--train", "lora", "--rank", "2", "--epochs", "2", output="a.lm")
     assert base.read_bytes() == before
     assert content("a.lm").config["parent"] == content(base).digest
+    assert "lmkit finetune merge" in lmkit("ppl", "-m", "a.lm", stdin=b"yes\n").stderr
     assert lmkit("finetune", "merge", "-m", base, "--adapter", "a.lm", "-o", "m.lm").status == 0
     merged = content("m.lm")
     assert set(merged.tokenizer["chat_templates"]) == {"default"}

@@ -113,7 +113,7 @@ def test_a_message_that_holds_marks_is_changed_left_or_refused_with_a_warning(lm
         (3, ["--template", "chatml", "--input", "jsonl"],
          '{"messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}]}',
          "<stdin>:1: message 2 has the role 'tool' without an assistant's message"),
-        (3, ["--template", "raise.jinja"], "u\n", "<stdin>:1: line 1: not so"),
+        (3, ["--template", "raise.jinja"], "u\n", "<stdin>:1: raise.jinja: line 1: not so"),
         (3, ["--template", "clock.jinja"], "u\n", "'strftime_now' is undefined"),
     ],
 )  # fmt: skip

@@ -111,7 +111,7 @@ def test_the_list_of_formats_names_them_with_examples(lmkit):
         (3, ["--template", "@."], "", "Is a directory"),
         (3, ["--template", "@junk"], "", "junk: not UTF-8"),
         (3, ["--template", "@bad.j2"], "", "bad.j2: line 2: "),
-        (3, ["--template", "{{ x }}"], "a\n", "<stdin>:1: line 1: 'x' is undefined"),
+        (3, ["--template", "{{ x }}"], "a\n", "<stdin>:1: --template: line 1: 'x' is undefined"),
         (3, ["--template", "[X]", "--input", "jsonl"], "{}\n", "<stdin>:1: no field 'input'"),
         (3, ["--template", "[X]", "--input", "jsonl"], "[]\n", "<stdin>:1: not a JSON object"),
         (3, ["--template", "[X]", "--input", "jsonl"], '\n{"text": "\\ud800"}\n', "<stdin>:2: half a surrogate"),
@@ -119,7 +119,7 @@ def test_the_list_of_formats_names_them_with_examples(lmkit):
         (3, ["--template", "t0-mcq", "--input", "jsonl"], '{"question": "", "context": ""}\n', "'choices'"),
         (3, ["--template", "t5"], "a\n", "<stdin>:1: no field 'task'"),
         (3, ["--template", "gpt1", "--task", "similarity"], "a\n", "<stdin>:1: similarity needs two texts"),
-        (3, ["--template", "{{ 'x' * 10 ** 7 }}"], "a\n", "<stdin>:1: the text has more than 1048576"),
+        (3, ["--template", "{{ 'x' * 10 ** 7 }}"], "a\n", "<stdin>:1: --template: the text has more than 1048576"),
     ],
 )
 def test_what_is_wrong_is_one_line(status, arguments, stdin, told, fails, write):

@@ -147,3 +147,12 @@ def test_a_long_line_is_cut_and_a_text_shorter_than_the_context_is_read(train, l
     command = ["train", "encoder", "--tokens", "wp.lm", *SMALL, "--by", "line", "-o", "x.lm"]
     assert lmkit(*command, stdin=b"the cat " * 20_000).status == 0
     assert lmkit(*command, stdin=b"cat").status == 0
+
+
+@pytest.mark.parametrize("positions", ["none", "learned", "rope"])
+def test_without_positions_words_in_another_order_have_the_same_vectors(positions, train, lmkit, write, work):
+    train("--positions", positions, "--valid-fraction", 0.3)
+    write("orders.txt", b"the cat sat on a mat\nmat on a cat the sat\n")
+    done = lmkit("embed", "-m", "enc.lm", "--token", "cat", "--json", "orders.txt")
+    first, second = (np.array(json.loads(line)["vector"]) for line in done.lines)
+    assert bool(np.abs(first - second).max() <= 1e-5) is (positions == "none")
