@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from lmkit.protocols import F32
     from lmkit.training.item_batches import Items
 
+USUAL_RATES = 1e-6, 1e-4
+"""Learning rates that models of the usual sizes are fine-tuned with."""
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -59,6 +62,7 @@ def fine_tune(
     outputs.expect_output(examples.output, binary=True)
     adapter = options.adapter
     opening.needs_torch("models are fine-tuned")
+    _warn_of_rate(run, options)
     _check_patience(options, held_out)
     state = state_file(run, Settings(examples, options))
     from lmkit.architectures.seq2seq_model import LoadedSeq2Seq
@@ -83,6 +87,16 @@ def _check_patience(options: NeuralFinetuning, held_out: Labelled | None) -> Non
         raise UsageError("--seeds needs validation examples: --valid")
     if options.seeds > 1 and (options.resume or options.restart):
         raise UsageError("--seeds cannot be resumed: leave --resume and --restart out")
+
+
+def _warn_of_rate(run: Run, options: NeuralFinetuning) -> None:
+    """Says that a rate for the weights of a model lies outside the usual range; heads and adapters learn faster."""
+    least, most = USUAL_RATES
+    if options.lr is not None and options.mode[0] in ("all", "layers") and not least <= options.lr <= most:
+        run.terminal.notice(
+            f"--lr {options.lr:g} lies outside {least:g} to {most:g}, usual for fine-tuning: lower rates learn little, "
+            "higher ones forget the model"
+        )
 
 
 def train_weights(
@@ -230,7 +244,7 @@ class FineTuning(TrainerSession):
         long = sum(len(own) > 1 or own[0].lost > 0 for own in several)
         if long:
             how = "read in overlapping windows" if self._task.windows else "cut there; --windows reads all of them"
-            self.run.terminal.notice(
+            self.run.terminal.notice_once(  # not of each seed
                 f"{long} of {len(several)} {what} texts are longer than {self._parts.format.limit} tokens, {how}"
             )
         costs: F32 = np.ones(len(several), np.float32) if found.costs is None else found.costs.astype(np.float32)
@@ -256,7 +270,7 @@ class FineTuning(TrainerSession):
         windows = [self._parts.format.word_windows(one) for one in found.inputs]
         long = sum(len(several) > 1 for several in windows)
         if long:
-            self.run.terminal.notice(
+            self.run.terminal.notice_once(  # not of each seed
                 f"{long} of {len(windows)} {what} sentences are longer than {self._parts.format.limit} tokens, read in "
                 "overlapping windows"
             )

@@ -52,10 +52,11 @@ def read(data: bytes, config: bytes | None) -> tuple[Tokenizer, int | None]:
     feeds = [token for token in added if isinstance(token, dict)] if isinstance(added, list) else []
     newline_id = next((token.get("id") for token in feeds if token.get("content") == FEED), None)
     if type(newline_id) is int:
-        plain = _without(document, newline_id)
+        bare = {**document, "post_processor": None}  # folders of classifiers have tokens around texts
+        plain = _without(bare, newline_id)
         if plain is not None:
             tokenizer = tokenizer_json_vocab.tokenizer_of(plain) or _merges(plain)
-            if tokenizer is not None and _same(_with(_document(tokenizer), newline_id), document):
+            if tokenizer is not None and _same(_with(_document(tokenizer), newline_id), bare):
                 return tokenizer, newline_id
     listed = tokenizer_json_vocab.tokenizer_of(document)
     return listed or tokenizer_json.read(data, config), None

@@ -134,6 +134,8 @@ def test_gpt_s_tokens_around_texts_are_those_of_the_folder(by, work):
         np.testing.assert_allclose(logits, found, atol=1e-4)
     again = registry.load_folder(Folder("folder"), "folder")
     assert again.head == weights.head
+    files = decoder_heads.write_fine_tuned(again.weights)
+    assert b"".join(files["tokenizer.json"]) == (work / "folder" / "tokenizer.json").read_bytes()
     np.testing.assert_allclose(numbers(again, ("it ran",), ("a",), ("",)), found, atol=1e-5)
     pair = numbers(model_of(weights), ("it ran", "a"))
     tokenizer = transformers.AutoTokenizer.from_pretrained("folder")

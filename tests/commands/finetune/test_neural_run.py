@@ -190,7 +190,8 @@ def test_long_texts_are_read_in_windows(lmkit, bases, write):
     assert whole == pytest.approx(means, abs=1e-6)
     right = [line.split("\t")[1] for line in long]
     assert lmkit("predict", "-m", "clf.lm", "-b", data).lines == right
-    cut = lmkit(*words, "-o", "cut.lm")
+    cut = lmkit(*words, "--lr", "0.01", "-o", "cut.lm")
+    assert "--lr 0.01 lies outside 1e-06 to 0.0001, usual for fine-tuning" in cut.stderr
     assert "cut there; --windows reads all of them" in cut.stderr
     done = lmkit("predict", "-m", "cut.lm", "-b", stdin=text + b"\n")
     assert (done.status, "1 texts are longer than 8 tokens, cut there; --windows" in done.stderr) == (0, True)
