@@ -32,7 +32,7 @@ def train(lmkit, write, work):
 
 
 def test_a_translator_is_learned_and_used(train, lmkit, write, work):
-    made = train("--lr", 0.05, steps=60)
+    made = train(steps=60)
     assert made.kind == "seq2seq-rnn"
     assert made.tokenizer["size"] == 3 + 9
     assert made.config["source"]["tokenizer"]["size"] == 3 + 8
