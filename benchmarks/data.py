@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shlex
 import sys
 import tempfile
@@ -13,7 +14,8 @@ from measure import Contestant
 
 LMKIT = f"{shlex.quote(sys.executable)} -m lmkit data"
 WORDS = 20_000
-PAIRS = 700
+NEAR, FAR = 506, 194
+"""Copies that are planted with a similarity of at least .7, and below it."""
 DATASKETCH = """
 import json, re, sys, time
 from datasketch import MinHash, MinHashLSH
@@ -29,6 +31,19 @@ for number, text in enumerate(texts):
 """
 
 
+def documents(text: str, megabytes: float) -> list[str]:
+    """Documents of six lines of a text."""
+    lines = text.splitlines()
+    size = 0
+    texts = []
+    for at in range(0, len(lines), 6):
+        texts.append(" ".join(lines[at : at + 6]))
+        size += len(texts[-1]) + 12
+        if size > megabytes * 1e6:
+            break
+    return texts
+
+
 def corpus(megabytes: float, draw: random.Random) -> list[str]:
     """Made-up documents of some 80 words, of frequencies as in Zipf's law."""
     words = [f"{draw.choice('bcdfglmnprst')}{draw.choice('aeiou')}{number:x}" for number in range(WORDS)]
@@ -42,7 +57,7 @@ def corpus(megabytes: float, draw: random.Random) -> list[str]:
 
 
 def shingles(text: str) -> set[str]:
-    words = text.lower().replace(".", "").split()
+    words = re.findall(r"[^\W_]+", text.lower())
     return {" ".join(words[at : at + 5]) for at in range(len(words) - 4)}
 
 
@@ -51,18 +66,19 @@ def similarity(one: str, other: str) -> float:
     return len(a & b) / len(a | b)
 
 
-def plant_copies(texts: list[str], draw: random.Random) -> set[str]:
-    """Add copies with some words changed; return those of a similarity of at least .7."""
-    near = set()
-    for text in draw.sample(texts, min(PAIRS, len(texts))):
-        words = text.split()
-        for _ in range(draw.randrange(5)):
+def plant_copies(texts: list[str], draw: random.Random) -> tuple[set[str], set[str]]:
+    """Add copies with some words changed; return those with a similarity of at least .7, and those of .4 to .7."""
+    near, far = set[str](), set[str]()
+    for text in draw.sample([text for text in texts if len(text.split()) >= 40], NEAR + FAR):
+        words, copies = text.split(), []
+        while (nearness := similarity(text, " ".join(words))) >= 0.4:
+            copies.append((nearness, " ".join(words)))
             words[draw.randrange(len(words))] = f"changed{draw.randrange(100)}"
-        copy = " ".join(words)
-        texts.append(copy)
-        if copy != text and similarity(text, copy) >= 0.7:
-            near.add(copy)
-    return near
+        wanted, found = (near, True) if len(near) < NEAR else (far, False)
+        chosen = [copy for nearness, copy in copies if (nearness >= 0.7) == found and copy != text]
+        wanted.add(draw.choice(chosen))
+    texts.extend(sorted(near | far))
+    return near, far
 
 
 def speed(title: str, command: str, size: int, start: float) -> str:
@@ -78,15 +94,18 @@ def speed(title: str, command: str, size: int, start: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=float, default=10.0)
-    parser.add_argument("--text", help="a text of lines for exact duplicates, split, shuffle and stats")
+    parser.add_argument("--text", help="a text of lines; documents are six of them")
     parser.add_argument("--peers", help="a Python that has datasketch")
     parser.add_argument("--items", type=int, default=1000, help="test items of decontaminate")
     options = parser.parse_args()
     draw = random.Random(0)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
         folder = Path(name)
-        texts = corpus(options.megabytes, draw)
-        near = plant_copies(texts, draw)
+        if options.text:
+            texts = documents(Path(options.text).read_text(), options.megabytes)
+        else:
+            texts = corpus(options.megabytes, draw)
+        near, far = plant_copies(texts, draw)
         records, lines = folder / "records.jsonl", Path(options.text or folder / "lines.txt")
         records.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
         if not options.text:
@@ -113,8 +132,11 @@ def main() -> None:
             record_size,
             cost,
         )
-        dropped = [texts[int(json.loads(line)["dropped"].rpartition(":")[2]) - 1] for line in report.open()]
-        print(f"  planted copies found: {len(near & set(dropped))} of {len(near)}")
+        rows = [json.loads(line) for line in report.open()]
+        dropped, kept = ([texts[int(row[side].rpartition(":")[2]) - 1] for row in rows] for side in ("dropped", "kept"))
+        wrong = sum(similarity(*pair) < 0.7 for pair in zip(dropped, kept, strict=True))
+        print(f"  planted copies found: {len(near & {*dropped, *kept})} of {len(near)}", end="; ")
+        print(f"called duplicates below 0.7: {len(far & {*dropped, *kept})} of {len(far)}, pairs {wrong}")
         if options.peers:
             found = speed(
                 "datasketch", f"{options.peers} -c {shlex.quote(DATASKETCH)} {records}", record_size, 0

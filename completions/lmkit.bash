@@ -229,7 +229,7 @@ _lmkit() {
             esac
             ;;
         'predict')
-            options='-m --model --adapter --scores --input --as --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --adapter --scores --input --as --windows --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -578,12 +578,14 @@ _lmkit() {
             esac
             ;;
         'bpe count')
-            options='--level --pattern --normalize --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--level --pattern --normalize --engine --scheduler --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
+                --engine) value='dask' ;;
+                --scheduler) value='FILES' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
@@ -1067,7 +1069,7 @@ _lmkit() {
             esac
             ;;
         'finetune classify')
-            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --windows --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1107,7 +1109,7 @@ _lmkit() {
             esac
             ;;
         'finetune regress')
-            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --windows --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1593,7 +1595,7 @@ _lmkit() {
             esac
             ;;
         'data dedup')
-            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --best --against --engine --scheduler --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --substring --best --against --engine --scheduler --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv csv jsonl parquet' ;;
@@ -1603,6 +1605,7 @@ _lmkit() {
                 --unit) value='record paragraph line' ;;
                 --near) value=' ' ;;
                 --shingle) value=' ' ;;
+                --substring) value=' ' ;;
                 --best) value='FILES' ;;
                 --against) value='FILES' ;;
                 --engine) value='dask' ;;
@@ -1630,7 +1633,7 @@ _lmkit() {
             esac
             ;;
         'data filter')
-            options='--rules --threshold --stop-words --list --pairs --max-ratio --max-words --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--rules --threshold --stop-words --list --pairs --max-ratio --max-words --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --engine --scheduler --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --rules) value='FILES' ;;
@@ -1648,6 +1651,8 @@ _lmkit() {
                 --field) value='FILES' ;;
                 --on-error) value='fail skip' ;;
                 --encoding-errors) value='strict replace' ;;
+                --engine) value='dask' ;;
+                --scheduler) value='FILES' ;;
                 --report) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
                 -o | --output) value='FILES' ;;
@@ -1830,7 +1835,7 @@ _lmkit() {
             case $previous in
                 --gold) value='FILES' ;;
                 --against) value='FILES' ;;
-                --scheme) value='auto bio bioes' ;;
+                --scheme) value='auto bio bioes none' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
@@ -2022,11 +2027,13 @@ _lmkit() {
             esac
             ;;
         'scaling run')
-            options='--budgets --widths --layers --context --batch --tokens --valid --valid-fraction --seed --processes --resume -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--budgets --widths --lrs --matrix-lrs --layers --context --batch --tokens --valid --valid-fraction --seed --processes --resume --plot -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --budgets) value='FILES' ;;
                 --widths) value='FILES' ;;
+                --lrs) value='FILES' ;;
+                --matrix-lrs) value='FILES' ;;
                 --layers) value=' ' ;;
                 --context) value=' ' ;;
                 --batch) value=' ' ;;
@@ -2035,6 +2042,7 @@ _lmkit() {
                 --valid-fraction) value=' ' ;;
                 --seed) value=' ' ;;
                 --processes) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -3,17 +3,23 @@
 # last state; with it the decoder looks back at each letter. The table has the share of sequences that are right, by length.
 # `make -f examples/bottleneck.mk alignment` (a minute): an LSTM learns to copy; how many letters looked most at themselves.
 
-LMKIT ?= lmkit
+UNIT := bottleneck
 OUT ?= build/bottleneck
+FIGURES = $(OUT)/figure.svg
 STEPS ?= 500
+include $(dir $(lastword $(MAKEFILE_LIST)))unit.mk
+override STEPS := $(STEPS:small=20)
 MODELS := general none
 BUCKETS := 1-9 10-19 20-30
 
-.DELETE_ON_ERROR:
-.PHONY: table alignment
-table: $(MODELS:%=$(OUT)/%.tsv)
-	@printf 'attention'; printf '\t%s' $(BUCKETS); echo
-	@for model in $(MODELS); do printf '%s' $$model; cut -f 2 $(OUT)/$$model.tsv | while read -r share; do printf '\t%s' $$share; done; echo; done
+.PHONY: alignment
+$(OUT)/table.tsv: $(MODELS:%=$(OUT)/%.tsv)
+	@{ printf 'attention'; printf '\t%s' $(BUCKETS); echo; } > $@
+	@for model in $(MODELS); do printf '%s' $$model; cut -f 2 $(OUT)/$$model.tsv | while read -r share; do printf '\t%s' $$share; done; echo; done >> $@
+
+$(OUT)/figure.svg: $(MODELS:%=$(OUT)/%.tsv)
+	@for model in $(MODELS); do awk -F '\t' -v OFS='\t' -v model=$$model '{ print $$1 " letters", model == "none" ? "fixed context" : "attention", $$2 }' $(OUT)/$$model.tsv; done \
+	  | awk -F '\t' -v title='sequences reversed without an error, by length' -f $(EXAMPLES)bars.awk > $@
 
 $(OUT)/pairs.tsv:
 	@mkdir -p $(OUT)

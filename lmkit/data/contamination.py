@@ -5,12 +5,12 @@ Words and their normalisation are those of `lmkit.data.word_hashes`. Brown et al
 Shapes: I items, G n-grams of items, W words of all items.
 """
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lmkit.data.character_offsets import CharacterOffsets
 from lmkit.data.key_set import KeySet
 from lmkit.data.word_hashes import HashedWords, grams, hash_words, normalized
 from lmkit.protocols import I64, U64
@@ -95,15 +95,15 @@ class ItemIndex:
                 for row in range(begin, end):
                     pair = (text, int(self._owners[row]))
                     hits.setdefault(pair, []).append((word, int(self._places[row]), length))
-        maps: dict[int, _Offsets] = {}
+        maps: dict[int, CharacterOffsets] = {}
         for (text, item), own in sorted(hits.items()):
             for _, place, length in own:
                 self.covered[place : place + length] = True
             if text not in maps:
-                maps = {text: _Offsets(texts[text])}  # texts come in order
+                maps = {text: CharacterOffsets(texts[text])}  # texts come in order
             spans = _spans(words, [(word, word + length) for word, _, length in own], text, maps[text])
             ranges = _merged([(place, place + length) for _, place, length in own])
-            item_spans = _spans(self._words, ranges, item, _Offsets(self._texts[item]))
+            item_spans = _spans(self._words, ranges, item, CharacterOffsets(self._texts[item]))
             covered = sum(end - begin for begin, end in ranges)
             yield Match(text, item, spans, item_spans, covered / int(self.sizes[item]))
 
@@ -125,48 +125,10 @@ def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def _spans(words: HashedWords, ranges: Sequence[tuple[int, int]], text: int, offsets: "_Offsets") -> Spans:
+def _spans(words: HashedWords, ranges: Sequence[tuple[int, int]], text: int, offsets: CharacterOffsets) -> Spans:
     """Return ranges of words as spans of characters of the text as it was given."""
     first = int(words.offsets[text])
     return [
         offsets.span(int(words.starts[begin]) - first, int(words.ends[end - 1]) - first)
         for begin, end in _merged(ranges)
     ]
-
-
-class _Offsets:
-    """From characters of a normalised text to those of the text itself."""
-
-    def __init__(self, text: str) -> None:
-        self._size = len(text)
-        self._begins: I64 | None = None
-        if text.isascii():
-            return
-        parts, begins, ends = list[str](), list[int](), list[int]()
-        for begin, end in _clusters(text):
-            parts.append(normalized(text[begin:end]))
-            begins += [begin] * len(parts[-1])
-            ends += [end] * len(parts[-1])
-        if "".join(parts) == normalized(text):
-            self._begins, self._ends = np.array(begins), np.array(ends)
-        else:
-            self._begins = np.zeros(0, np.int64)
-
-    def span(self, begin: int, end: int) -> list[int]:
-        """Return the span of the text itself; all of it where characters compose in a way that is not followed."""
-        if self._begins is None:
-            return [begin, end]
-        if not len(self._begins):
-            return [0, self._size]
-        return [int(self._begins[begin]), int(self._ends[end - 1])]
-
-
-def _clusters(text: str) -> Iterator[tuple[int, int]]:
-    """Yield stretches that normalisation treats apart: a character with its combining marks, or a Hangul syllable."""
-    begin = 0
-    for at, character in enumerate(text):
-        if at > begin and not (unicodedata.combining(character) or "\u1160" <= character <= "\u11ff"):
-            yield begin, at
-            begin = at
-    if text:
-        yield begin, len(text)

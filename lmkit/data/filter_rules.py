@@ -5,6 +5,7 @@ table A1; Raffel et al. 2020 (C4), section 2.2; Penedo et al. 2024 (FineWeb), se
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,9 +26,12 @@ TERMINAL = (".", "!", "?", '"', "”", "…", "»")
 """What ends a sentence."""
 _BULLETS = ("•", "‣", "▪", "◦", "●", "-", "*", "\u2013")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_ONLY_LETTERS = {code: " " for code in range(128) if not chr(code).isalpha()}
 _SENTENCE_END = re.compile(r"[.!?]+[\"”»')]*(?:\s|$)")
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 SHORT_LINE = 30
+LONG = 20_000
+"""Words of a document above which its n-grams are counted in arrays."""
 
 
 class Document:
@@ -48,6 +52,11 @@ class Document:
         return np.fromiter(map(len, self.words), np.int64, len(self.words))
 
     @cached_property
+    def characters(self) -> int:
+        """The characters of all words."""
+        return sum(map(len, self.words))
+
+    @cached_property
     def lines(self) -> list[str]:
         """The lines that are not blank, without white space around them."""
         return [line.strip() for line in self.text.split("\n") if line.strip()]
@@ -65,7 +74,8 @@ class Document:
     @cached_property
     def plain_words(self) -> list[str]:
         """Runs of letters, in lower case."""
-        return _LETTERS.findall(self.text.lower())
+        text = self.text.lower()
+        return text.translate(_ONLY_LETTERS).split() if text.isascii() else _LETTERS.findall(text)
 
     @cached_property
     def _grams(self) -> dict[int, U64]:
@@ -95,8 +105,23 @@ class Document:
         stops = self._stop_words or STOP_WORDS.get(self.language, STOP_WORDS["en"])
         return len(stops.intersection(self.plain_words))
 
+    @cached_property
+    def _counts(self) -> dict[int, Counter[tuple[str, ...]]]:
+        """The same for documents that are not long, where tuples are faster: the counts of n-grams."""
+        found = dict[int, Counter[tuple[str, ...]]]()
+        for n in range(2, 11):
+            counts = Counter(zip(*(self.words[at:] for at in range(n)), strict=False))
+            if len(counts) >= len(self.words) - n + 1:
+                break
+            found[n] = counts
+        return found
+
     def top_gram(self, n: int) -> float:
         """Return the share of characters of words in occurrences of the n-gram that has most of them."""
+        if len(self.words) <= LONG:
+            repeated = [(gram, count) for gram, count in self._counts.get(n, {}).items() if count > 1]
+            top = max([count * len("".join(gram)) for gram, count in repeated], default=0)
+            return min(1.0, top / self.characters) if top else 0.0
         keys = self._grams.get(n)
         if keys is None:
             return 0.0
@@ -108,6 +133,8 @@ class Document:
 
     def repeated_grams(self, n: int) -> float:
         """Return the share of characters of words in n-grams that occurred before, each counted once."""
+        if len(self.words) <= LONG and n not in self._counts:
+            return 0.0
         keys = self._grams.get(n)
         if keys is None:
             return 0.0
@@ -169,7 +196,7 @@ def _alphabetic(document: Document) -> float:
 _LINES, _CHARACTERS = "share of lines", "share of characters"
 RULES: Mapping[str, Rule] = {
     "gopher-words": Rule(50, 100_000, lambda d: len(d.words), "words"),
-    "gopher-word-length": Rule(3, 10, lambda d: d.share(float(d.sizes.sum())), "mean characters of a word"),
+    "gopher-word-length": Rule(3, 10, lambda d: d.share(d.characters), "mean characters of a word"),
     "gopher-hashes": Rule(0, 0.1, lambda d: d.share(d.text.count("#")), "`#` per word"),
     "gopher-ellipses": Rule(0, 0.1, _ellipses, "ellipses per word"),
     "gopher-bullets": Rule(0, 0.9, _lines(lambda line: line.startswith(_BULLETS)), f"{_LINES} with a bullet"),

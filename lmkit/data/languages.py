@@ -7,7 +7,8 @@ languages from being taken for them. Everything else is `other`: short texts, na
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 
 LEAST_SHARE, LEAST_WORDS = 0.1, 2
 NAMED = ("es", "en")
@@ -41,7 +42,6 @@ _LANGUAGES_OF = {
     word: tuple(name for name, words in FUNCTION_WORDS.items() if word in words)
     for word in frozenset().union(*FUNCTION_WORDS.values())
 }
-_ALL = frozenset(_LANGUAGES_OF)
 
 
 def language_of(text: str) -> str:
@@ -51,25 +51,20 @@ def language_of(text: str) -> str:
 
 def closest_language(text: str) -> str:
     """Return the language, of all that have lists, whose list has most of a text's words; `other`: none has one."""
-    votes = _votes(Counter(_WORD.findall(text.lower())))
-    best = max(votes, key=lambda name: votes[name])
+    votes = _votes(_WORD.findall(text.lower()))
+    best = max(FUNCTION_WORDS, key=lambda name: votes[name])
     return best if votes[best] else OTHER
 
 
-def _votes(counts: Counter[str]) -> dict[str, int]:
-    """The words of each language among counted ones in lower case."""
-    votes = dict.fromkeys(FUNCTION_WORDS, 0)
-    for word in _ALL.intersection(counts):
-        for name in _LANGUAGES_OF[word]:
-            votes[name] += counts[word]
-    return votes
+def _votes(words: Iterable[str]) -> Counter[str]:
+    """The words of each language among words in lower case."""
+    return Counter(chain.from_iterable(map(_LANGUAGES_OF.get, words, repeat(()))))
 
 
-def language_of_words(words: Iterable[str]) -> str:
+def language_of_words(words: Sequence[str]) -> str:
     """Return the same of words in lower case."""
-    counts = Counter(words)
-    votes = _votes(counts)
-    best = max(votes, key=lambda name: votes[name])
-    if best not in NAMED or votes[best] < max(LEAST_WORDS, LEAST_SHARE * counts.total()):
+    votes = _votes(words)
+    best = max(FUNCTION_WORDS, key=lambda name: votes[name])
+    if best not in NAMED or votes[best] < max(LEAST_WORDS, LEAST_SHARE * len(words)):
         return OTHER
     return best

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Mapping
 
-from lmkit.data.filter_rules import TERMINAL
-
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w@-])")
 _IP4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d]|\.\d)")
 _IP6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
 _CARD = re.compile(r"(?<!\d)(?<!\d[ -])\d(?:[ -]?\d){12,18}(?![ -]?\d)")
 _MASKS = {"email": "[EMAIL]", "ip": "[IP]", "card": "[CARD]"}
-C4_WORDS = 5
+_C4_CITATION = re.compile(r"\[(?:\d*|edit|citation needed)\]")
+_C4_ENDS, _ELLIPSES = (".", "!", "?", '"', "”", "»"), ("...", "…")
+C4_WORDS, C4_LONGEST_WORD = 5, 1000
 _C4_PHRASES = (
     "javascript",
     "terms of use",
@@ -61,13 +61,18 @@ def _mask_addresses(text: str) -> tuple[str, int]:
 
 
 def _c4_lines(text: str) -> tuple[str, int]:
-    """Keep lines of at least five words that end a sentence and have no phrase of policies (Raffel et al. 2020)."""
+    """Keep lines of at least five words that end a sentence and have no phrase of policies (Raffel et al. 2020).
+
+    Their code also drops lines that end with an ellipsis or have a word of more than a thousand characters.
+    """
     lines = text.split("\n")
     kept = [
         line
         for line in lines
         if len(line.split()) >= C4_WORDS
-        and line.rstrip().endswith(TERMINAL)
+        and line.rstrip().endswith(_C4_ENDS)
+        and not line.rstrip().endswith(_ELLIPSES)
+        and (len(line) <= C4_LONGEST_WORD or max(map(len, line.split())) <= C4_LONGEST_WORD)
         and not any(phrase in line.lower() for phrase in _C4_PHRASES)
     ]
     return "\n".join(kept), len(lines) - len(kept)
@@ -75,6 +80,7 @@ def _c4_lines(text: str) -> tuple[str, int]:
 
 Edit = Callable[[str], tuple[str, int]]
 EDITS: Mapping[str, Edit] = {
+    "c4-citations": lambda text: _C4_CITATION.subn("", text) if "[" in text else (text, 0),
     "c4-lines": _c4_lines,
     "pii-email": lambda text: _EMAIL.subn(_MASKS["email"], text) if "@" in text else (text, 0),
     "pii-ip": _mask_addresses,

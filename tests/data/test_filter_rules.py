@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmkit.data import filter_rules
 from lmkit.data.filter_rules import RULES, Document, chosen, first_failure
 from lmkit.data.text_edits import EDITS, passes_luhn
 
@@ -16,8 +17,9 @@ def grams(words, n):
     return [tuple(words[at : at + n]) for at in range(len(words) - n + 1)]
 
 
+@pytest.mark.parametrize("long", [filter_rules.LONG, 0])
 @given(WORDS, st.integers(2, 10))
-def test_repeated_grams_are_those_that_occurred_before(words, n):
+def test_repeated_grams_are_those_that_occurred_before(long, words, n):
     covered, seen = set(), set()
     for at, gram in enumerate(grams(words, n)):
         if gram in seen:
@@ -25,15 +27,20 @@ def test_repeated_grams_are_those_that_occurred_before(words, n):
         seen.add(gram)
     total = sum(map(len, words))
     expected = sum(len(words[at]) for at in covered) / total if total else 0
-    assert Document(" ".join(words)).repeated_grams(n) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filter_rules, "LONG", long)
+        assert Document(" ".join(words)).repeated_grams(n) == expected
 
 
+@pytest.mark.parametrize("long", [filter_rules.LONG, 0])
 @given(WORDS, st.integers(2, 4))
-def test_the_top_gram_has_the_most_characters(words, n):
+def test_the_top_gram_has_the_most_characters(long, words, n):
     counts = Counter(grams(words, n))
     sizes = [count * sum(map(len, gram)) for gram, count in counts.items() if count > 1]
     expected = min(1, max(sizes, default=0) / max(1, sum(map(len, words))))
-    assert Document(" ".join(words)).top_gram(n) == pytest.approx(expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filter_rules, "LONG", long)
+        assert Document(" ".join(words)).top_gram(n) == pytest.approx(expected)
 
 
 GOOD = """The old harbour wakes before the city does, with engines coughing and gulls arguing over scraps.
@@ -99,7 +106,10 @@ def test_sets_and_single_rules():
      ("pii-card", "4111-1111-1111-1111, 4111 1111 1111 1112", "[CARD], 4111 1111 1111 1112"),
      ("pii-card", "0000 0000 0000 0000 and 123", "0000 0000 0000 0000 and 123"),
      ("c4-lines", "A sentence of five words.\nShort one.\nNo end of this line here\nWe use cookies on this site.",
-      "A sentence of five words.")],
+      "A sentence of five words."),
+     ("c4-lines", "A line that trails off...\nSo does this line too…\nAnd one has a long " + 1001 * "w" + ".\n"
+      "Is this kept, too? «Yes»", "Is this kept, too? «Yes»"),
+     ("c4-citations", "So [1], as it is[citation needed] [edit] a[i].", "So , as it is  a[i].")],
 )  # fmt: skip
 def test_edits(rule, text, edited):
     assert EDITS[rule](text)[0] == edited

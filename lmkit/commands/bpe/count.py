@@ -1,13 +1,26 @@
 """`lmkit bpe count`: distinct pre-tokens and their counts."""
 
-from lmkit.commands.bpe.pretoken_counting import Level, Pattern, count_pretokens, make_scheme
+from typing import Any, NamedTuple
+
+from lmkit.commands.bpe.pretoken_counting import (
+    Level,
+    Pattern,
+    count_pretokens,
+    make_scheme,
+    merged,
+    record_of,
+)
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.options.engine import Engine, Scheduler, expect_files, in_tasks
 from lmkit.commands.options.normalization import Normalize
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Output, Run
 from lmkit.commands.options.text_input import TextFiles, TextInput
+from lmkit.commands.records.corpora import quiet_run
+from lmkit.errors import DataError
 from lmkit.io import outputs, streams
+from lmkit.io.text_sources import TextSource
 
 
 @with_groups()
@@ -19,6 +32,8 @@ def count(
     level: Level = "byte",
     pattern: Pattern = None,
     normalize: Normalize = "none",
+    engine: Engine = None,
+    scheduler: Scheduler = None,
     encoding_errors: EncodingErrors = "strict",
     output: Output = None,
 ) -> None:
@@ -30,11 +45,47 @@ def count(
     Examples:
       lmkit bpe count part1.txt -o 1.lm; lmkit bpe count part2.txt -o 2.lm
       lmkit bpe train --from-counts --vocab-size 8000 1.lm 2.lm -o bpe.lm
+      lmkit bpe count --engine dask part*.txt -o counts.lm
     """
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs)
-    scheme = make_scheme(level, pattern, normalize)
+    expect_files(files, engine, scheduler)
+    scheme, source = make_scheme(level, pattern, normalize), text_input.source
     with outputs.open_output(output, binary=True) as out:
-        counts, record = count_pretokens(run, inputs, scheme, encoding_errors, text_input.source)
+        if engine is None:
+            counts, record = count_pretokens(run, inputs, scheme, encoding_errors, source)
+        else:
+            pieces = [Piece(name, scheme, encoding_errors, source, last=False) for name in inputs]
+            pieces[-1] = pieces[-1]._replace(last=True)
+            counts = merged(in_tasks(counts_of_file, pieces, scheduler), scheme)
+            record = record_of(run, inputs, scheme, encoding_errors, source)
         for piece in checkpoint_bytes(counts, origin("bpe count", {"scheme": scheme.describe()}, [record])):
             out.write(piece)
+
+
+class Piece(NamedTuple):
+    """A file to count, and how."""
+
+    name: str
+    scheme: Any
+    encoding_errors: str
+    source: TextSource
+    last: bool
+
+
+def counts_of_file(piece: Piece) -> Any:
+    """The counts of one file: the task that an engine places.
+
+    Raises DataError where the next file continues its last line.
+    """
+    name, scheme, encoding_errors, source, last = piece
+    if scheme.level == "byte" and not last and source.form_of(name) == "text":
+        end = b""
+        for block in streams.chunks(name):
+            end = block[-1:]
+        if end not in (b"", b"\n"):
+            raise DataError(
+                f"{streams.display(name)}: its last line has no end, so the next FILE continues it",
+                hint="end it with a line feed, or leave --engine out",
+            )
+    return count_pretokens(quiet_run("bpe count"), [name], scheme, encoding_errors, source, empty=True)[0]

@@ -1,6 +1,6 @@
 """What the commands of `bpe` share: options of pre-tokens, texts as they are, tokenizers out of checkpoints."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -80,27 +80,60 @@ def as_they_are(run: Run, reader: SourceReader, files: Sequence[str], title: str
 
 
 def count_pretokens(
-    run: Run, files: Sequence[str], scheme: Any, encoding_errors: str, source: TextSource
+    run: Run, files: Sequence[str], scheme: Any, encoding_errors: str, source: TextSource, *, empty: bool = False
 ) -> tuple[Any, dict[str, Any]]:
-    """Distinct pre-tokens with their counts, and the record of the input. Raises DataError for an empty text."""
+    """Distinct pre-tokens with their counts, and the record of the input.
+
+    Raises DataError for an empty text, unless it may be `empty`.
+    """
     from lmkit.tokenization.bpe.chunks import blocks
     from lmkit.tokenization.bpe.pretoken_counts import Counter
 
     counter = Counter(scheme)
-    if scheme.level == "char":
-        reader = running_text.text_reader(encoding_errors, source)
-        hashed = Hashed(running_text.read_blocks(run, reader, files, "counting"))
-        parts: Iterator[bytes] = iter(hashed)
-    else:
-        reader = running_text.text_reader(encoding_errors, source, raw=True, eager=True, block=PIECE)
-        hashed = Hashed(as_they_are(run, reader, files, "counting"))
-        parts = blocks(hashed, scheme, lines=True)
+    reader, hashed = _hashed(run, files, scheme, encoding_errors, source)
+    parts = iter(hashed) if scheme.level == "char" else blocks(hashed, scheme, lines=True)
     for part in parts:
         counter.add(counter.scan(part))
     counts = counter.total()
+    if not empty:
+        _expect_some(counts)
+    return counts, hashed.record() | stored(reader, files, hashed.record())
+
+
+def merged(parts: Iterable[Any], scheme: Any) -> Any:
+    """The sum of the counts of several texts in order. Raises DataError where there are none."""
+    from lmkit.tokenization.bpe.pretoken_counts import Counter
+
+    counter = Counter(scheme)
+    for part in parts:
+        counter.merge(part)
+    counts = counter.total()
+    _expect_some(counts)
+    return counts
+
+
+def record_of(run: Run, files: Sequence[str], scheme: Any, encoding_errors: str, source: TextSource) -> dict[str, Any]:
+    """The record of an input that is counted elsewhere."""
+    reader, hashed = _hashed(run, files, scheme, encoding_errors, source)
+    for _ in hashed:
+        pass
+    return hashed.record() | stored(reader, files, hashed.record())
+
+
+def _hashed(
+    run: Run, files: Sequence[str], scheme: Any, encoding_errors: str, source: TextSource
+) -> tuple[SourceReader, Hashed]:
+    """What reads texts for a scheme, by lines at level char, and their blocks."""
+    if scheme.level == "char":
+        reader = running_text.text_reader(encoding_errors, source)
+        return reader, Hashed(running_text.read_blocks(run, reader, files, "counting"))
+    reader = running_text.text_reader(encoding_errors, source, raw=True, eager=True, block=PIECE)
+    return reader, Hashed(as_they_are(run, reader, files, "counting"))
+
+
+def _expect_some(counts: Any) -> None:
     if not len(counts):
         raise DataError("no text to learn from: the input is empty")
-    return counts, hashed.record() | stored(reader, files, hashed.record())
 
 
 def _extent(start: bytearray) -> int:

@@ -23,7 +23,9 @@ from lmkit.commands.records.corpora import (
 )
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, size_limits, streams
+from lmkit.io.parquet_output import open_records
 from lmkit.io.records import to_json
+from lmkit.io.text_sources import FIELD
 
 if TYPE_CHECKING:
     from lmkit.data.contamination import ItemIndex
@@ -99,9 +101,8 @@ def decontaminate(
     expect_files(files, engine, scheduler)
     inputs = list(files or [streams.STDIN])
     corpus = Corpus(run, stored, inputs, eager=clean == "train")
-    if clean == "train":
-        corpus.expect_one_form()
     items = _Items(run, stored, against, against_field)
+    form = corpus.expect_one_form() if clean == "train" else items.form
     outputs.expect_apart(output, report)
     from lmkit.data.contamination import ItemIndex
 
@@ -109,7 +110,8 @@ def decontaminate(
     index = ItemIndex(items.texts, n, wanted.least, boilerplate)
     _tell(run, index, wanted, len(items.texts))
     with ExitStack() as stack:
-        out = stack.enter_context(outputs.open_output(output))
+        field = against_field if clean == "test" and against_field is not None else corpus.source.field
+        out = stack.enter_context(open_records(output, form, field or FIELD))
         rows = stack.enter_context(outputs.open_output(report)) if report is not None else None
         writer = RecordWriter(out)
         read = kept = 0
@@ -223,7 +225,9 @@ class _Items:
         self.ids: list[Any] = []
         self.header: bytes | None = None
         size = 0
-        for chunk in Corpus(run, own, [name]).chunks():
+        items = Corpus(run, own, [name])
+        self.form = items.expect_one_form()
+        for chunk in items.chunks():
             self.raws += chunk.raws
             self.texts += [text.decode() for text in chunk.texts]
             self.ids += [_id(chunk, at) for at in range(len(chunk.raws))]

@@ -1,11 +1,11 @@
-"""`lmkit data dedup`: a corpus without exact or near duplicates."""
+"""`lmkit data dedup`: a corpus without exact, near or substring duplicates."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.data import exact_dedup, near_dedup
+from lmkit.commands.data import exact_dedup, near_dedup, substring_dedup
 from lmkit.commands.options.data import CorpusNormalize, Report
 from lmkit.commands.options.engine import Engine, Scheduler, expect_files
 from lmkit.commands.options.option_groups import with_groups
@@ -14,6 +14,8 @@ from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.records.corpora import Corpus, CorpusInput, number_of
 from lmkit.errors import UsageError
 from lmkit.io import outputs
+from lmkit.io.parquet_output import open_records
+from lmkit.io.text_sources import FIELD
 
 
 @with_groups()
@@ -40,6 +42,13 @@ def dedup(
     shingle: Annotated[
         int, typer.Option("--shingle", metavar="N", min=1, max=1000, help="Words of an n-gram of --near.")
     ] = 5,
+    substring: Annotated[
+        int | None,
+        typer.Option(
+            "--substring", metavar="N", min=2, max=100_000, show_default=False,
+            help="Substring duplicates: cut stretches of at least N words that occurred before out of the records.",
+        ),
+    ] = None,
     best: Annotated[
         str | None,
         typer.Option(
@@ -68,28 +77,39 @@ def dedup(
     its sets of n-grams, so nothing below T is dropped. Pairs are linked to clusters, of which one record is kept.
     All records are read before the first is written.
 
+    Substring duplicates (--substring): the first occurrence of a stretch stays, each later one is cut out, and a
+    record of which nothing is left is dropped. Lee et al. 2022 take 50 tokens.
+
     Examples:
       lmkit data dedup corpus.txt -o unique.txt
       lmkit data dedup --unit paragraph --normalize --against test.jsonl web.jsonl.gz
       lmkit data dedup --near 0.7 --best score --report clusters.jsonl web.jsonl -o unique.jsonl
+      lmkit data dedup --substring 50 --report cuts.jsonl web.jsonl -o unique.jsonl
     """
-    if near is not None and unit != "record":
-        raise UsageError("--near compares records, not lines or paragraphs", hint="leave --unit out")
+    compared = "--near" if near is not None else "--substring" if substring is not None else None
+    if near is not None and substring is not None:
+        raise UsageError("--near and --substring cannot be combined", hint="pipe one `data dedup` into another")
+    if compared is not None and unit != "record":
+        raise UsageError(f"{compared} compares records, not lines or paragraphs", hint="leave --unit out")
     if near is None and best is not None:
-        raise UsageError("--best needs --near: exact duplicates are dropped as they are read")
-    if near is not None and normalize:
-        raise UsageError("--near always compares normalised words; --normalize is about exact duplicates")
+        raise UsageError("--best needs --near: of other duplicates the first is kept")
+    if compared is not None and normalize:
+        raise UsageError(f"{compared} always compares normalised words; --normalize is about exact duplicates")
     expect_files(files, engine, scheduler)
-    if near is None and engine is not None:
-        raise UsageError("--engine is for --near: exact duplicates are found as fast as texts are read")
+    if compared is None and engine is not None:
+        raise UsageError("--engine is for --near and --substring: exact duplicates are found as fast as texts are read")
     if best is not None and engine is not None and stored.on_error == "skip":
         raise UsageError("--best with --engine cannot skip records", hint="leave --on-error skip out")
-    corpus = Corpus(run, stored, files, fields=[best] if best is not None else [], eager=near is None)
-    corpus.expect_one_form()
+    corpus = Corpus(run, stored, files, fields=[best] if best is not None else [], eager=compared is None)
+    form = corpus.expect_one_form()
     other = None if against is None else Corpus(run, stored, [against])
     outputs.expect_apart(output, report)
-    with outputs.open_output(output) as out:
-        if near is None:
+    with open_records(output, form, corpus.source.field or FIELD) as out:
+        cut = ""
+        if substring is not None:
+            cutting = substring_dedup.Settings(substring, temp_dir, report is not None, engine, scheduler)
+            counts, rows, cut = substring_dedup.write(stored, corpus, other, out, cutting)
+        elif near is None:
             counts, rows = exact_dedup.write(corpus, other, out, unit, normalize=normalize, reported=report is not None)
         else:
             settings = near_dedup.Settings(
@@ -99,7 +119,7 @@ def dedup(
         if report is not None:
             _write(report, rows)
     kept = counts.read - counts.dropped
-    run.terminal.notice(f"{number_of(counts.read, unit)}: {kept:,} kept, {counts.dropped:,} dropped")
+    run.terminal.notice(f"{number_of(counts.read, unit)}: {kept:,} kept, {counts.dropped:,} dropped{cut}")
 
 
 def _write(name: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -1,19 +1,22 @@
 """`lmkit data filter`: the records of a corpus that are good enough, and why the others are not."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from lmkit.commands.data import perplexity_filter, record_filter
 from lmkit.commands.options.data import Pairs, Report
+from lmkit.commands.options.engine import Engine, Scheduler, expect_files, in_tasks
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import ModelOption, Output, Run, TempDir
 from lmkit.commands.options.text_input import TextFiles
-from lmkit.commands.records.corpora import Corpus, CorpusInput, RecordWriter, number_of
+from lmkit.commands.records.corpora import Corpus, CorpusInput, RecordWriter, number_of, quiet_run, tell_skipped_in
 from lmkit.errors import UsageError
 from lmkit.io import outputs
+from lmkit.io.parquet_output import open_records
 from lmkit.io.records import Table, to_json
+from lmkit.io.text_sources import FIELD
 
 
 @in_sections(
@@ -21,8 +24,8 @@ from lmkit.io.records import Table, to_json
         "Rules": ["rules", "thresholds", "stop_words", "list_", "pairs", "max_ratio", "max_words"],
         "Other filters": ["language", "min_score", "match", "exclude", "ppl", "model", "keep"],
         "Input and output": [
-            "files", "input_form", "text_field", "on_error", "encoding_errors", "explain", "report", "temp_dir",
-            "output",
+            "files", "input_form", "text_field", "on_error", "encoding_errors", "explain", "engine",
+            "scheduler", "report", "temp_dir", "output",
         ],
     }
 )  # fmt: skip
@@ -103,6 +106,8 @@ def filter_(
             "--explain", help="Print all records as JSON Lines, with the rule that drops each (`dropped_by`, `value`)."
         ),
     ] = False,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
     report: Report = None,
     temp_dir: TempDir = None,
     output: Output = None,
@@ -130,9 +135,10 @@ def filter_(
     settings = record_filter.Settings(
         rules, thresholds or (), stop_words, language, min_score or (), match or (), exclude or ()
     )
+    expect_files(files, engine, scheduler)
     if pairs:
-        if settings.any or ppl:
-            raise UsageError("--pairs cannot be combined with other filters")
+        if settings.any or ppl or engine is not None:
+            raise UsageError("--pairs cannot be combined with other filters and --engine")
         limits = record_filter.PairLimits(max_ratio, max_words)
         counts = record_filter.filter_pairs(run, stored, files, output, limits, explain=explain)
     else:
@@ -140,31 +146,76 @@ def filter_(
             raise UsageError("--ppl and -m MODEL belong together")
         if not (settings.any or ppl):
             raise UsageError("nothing to filter by", hint="--rules gopher; --list shows the rules")
+        if ppl and engine is not None:
+            raise UsageError("--ppl ranks the records of all FILEs; --engine is for filters of one record")
         filters = record_filter.RecordFilter(settings)
         corpus = Corpus(run, stored, files, fields=filters.fields, eager=not ppl)
-        if not explain:
-            corpus.expect_one_form()
+        form = "jsonl" if explain else corpus.expect_one_form()
         outputs.expect_apart(output, report)
-        judged = filters.judged(corpus)
-        if model is not None:
-            judged = perplexity_filter.judged(run, judged, model, keep, temp_dir, filters.counts)
-        with outputs.open_output(output) as out:
+        if engine is not None:
+            pieces = [(settings, stored, file, explain) for file in corpus.files]
+            parts = _joined(run, in_tasks(parts_of_file, pieces, scheduler), filters.counts)
+        else:
+            judged = filters.judged(corpus)
+            if model is not None:
+                judged = perplexity_filter.judged(run, judged, model, keep, temp_dir, filters.counts)
+            parts = (_part(chunk, explain=explain) for chunk in judged)
+        with open_records(output, form, corpus.source.field or FIELD) as out:
             writer = RecordWriter(out)
-            for chunk in judged:
-                if explain:
-                    for record in chunk.explained():
-                        out.line(to_json(record))
-                else:
-                    writer.write(chunk.kept(), chunk.header, chunk.name)
+            for part in parts:
+                writer.write(part.raws, part.header, part.name)
         counts = filters.counts
     _tell(run, counts, report)
+
+
+class Part(NamedTuple):
+    """What is written of a chunk of records."""
+
+    name: str
+    header: bytes | None
+    raws: list[bytes]
+
+
+def _part(chunk: record_filter.Judged, *, explain: bool) -> Part:
+    if explain:
+        return Part(chunk.name, None, [to_json(record).encode() for record in chunk.explained()])
+    return Part(chunk.name, chunk.header, chunk.kept())
+
+
+Done = tuple[list[Part], record_filter.Counts, tuple[int, str]]
+"""What is written of a file, what was dropped of it, and the records that were skipped."""
+
+
+def parts_of_file(piece: tuple[record_filter.Settings, CorpusInput, str, bool]) -> Done:
+    """What is written of one file: the task that an engine places."""
+    settings, stored, file, explain = piece
+    filters = record_filter.RecordFilter(settings)
+    corpus = Corpus(quiet_run("data filter"), stored, [file], fields=filters.fields)
+    parts = [_part(chunk, explain=explain) for chunk in filters.judged(corpus)]
+    return parts, filters.counts, corpus.skips
+
+
+def _joined(run: Run, done: Iterator[Done], counts: record_filter.Counts) -> Iterator[Part]:
+    """The parts of all files in order; what was dropped is added to the counts."""
+    skips = []
+    for parts, own, skipped in done:
+        yield from parts
+        counts.add(own)
+        skips.append(skipped)
+    tell_skipped_in(run, skips)
 
 
 def _list(output: str | None) -> None:
     from lmkit.data.filter_rules import RULES
     from lmkit.data.text_edits import EDITS
 
-    edits = {"c4-lines": "removes lines", "pii-email": "masks", "pii-ip": "masks", "pii-card": "masks"}
+    edits = {
+        "c4-citations": "removes `[1]`",
+        "c4-lines": "removes lines",
+        "pii-email": "masks",
+        "pii-ip": "masks",
+        "pii-card": "masks",
+    }
     with outputs.open_output(output) as out:
         table = Table(out, ("rule", "low", "high", "measure"), as_json=False)
         for name, rule in RULES.items():

@@ -18,6 +18,7 @@ from lmkit.commands.options.weights import named_weights
 from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
+from lmkit.io.parquet_output import open_records
 from lmkit.io.record_reader import FORMS
 from lmkit.io.records import Table, cell, to_json
 from lmkit.io.text_sources import FIELD
@@ -243,7 +244,8 @@ def _write(
     schedule = Schedule({share.source: share.proportion for share in shares})
     held: list[bytes] = []
     size = 0
-    with outputs.open_output(output) as out, run.terminal.progress("mixing", _finite(wanted), "tokens") as progress:
+    progress_of_mixing = run.terminal.progress("mixing", _finite(wanted), "tokens")
+    with open_records(output, "jsonl", FIELD) as out, progress_of_mixing as progress:
         before = 0
         for _, document in schedule.draw({name: source.documents() for name, source in sources.items()}, wanted):
             held.append(document)

@@ -44,6 +44,14 @@ class Counts:
     dropped: dict[str, int] = field(default_factory=dict)
     edited: dict[str, int] = field(default_factory=dict)
 
+    def add(self, other: "Counts") -> None:
+        """Take the records of another part of the corpus."""
+        self.read += other.read
+        self.kept += other.kept
+        for own, more in ((self.dropped, other.dropped), (self.edited, other.edited)):
+            for name, count in more.items():
+                own[name] = own.get(name, 0) + count
+
     def rows(self) -> list[dict[str, Any]]:
         """The rows of a report: rules that did something, those that dropped first."""
         names = dict.fromkeys([*self.dropped, *self.edited])

@@ -4,7 +4,8 @@ from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Memory, Output, Run, Seed, TempDir
 from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.records.corpora import Corpus, CorpusInput, RecordWriter
-from lmkit.io import outputs
+from lmkit.io.parquet_output import open_records
+from lmkit.io.text_sources import FIELD
 
 
 @with_groups()
@@ -34,10 +35,10 @@ def shuffle(
     from lmkit.io.temp_storage import Disk, memory_size
 
     corpus = Corpus(run, stored, files, texts=False)
-    corpus.expect_one_form()
+    form = corpus.expect_one_form()
     sorter = LineSorter(memory_size(memory), lambda: Disk(temp_dir))
     seen, header = 0, None
-    with outputs.open_output(output) as out:
+    with open_records(output, form, corpus.source.field or FIELD) as out:
         for chunk in corpus.chunks():
             sorter.add(keys(seed, seen, len(chunk.raws)), chunk.raws)
             seen += len(chunk.raws)

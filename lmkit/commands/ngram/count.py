@@ -1,5 +1,6 @@
 """`lmkit ngram count`: counts of n-grams."""
 
+import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -110,7 +111,7 @@ def merge_pieces(pieces: Sequence[bytes]) -> bytes:
 def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:
     """Counts each piece in a task of its own and merges neighbours, two by two, until one is left."""
     dask = engines.dask()
-    counted = [dask.delayed(count_piece, pure=True)(piece) for piece in pieces]
+    counted = [dask.delayed(engines.task_in, pure=True)(os.getcwd(), count_piece, piece) for piece in pieces]
     while len(counted) > 1:
         pairs = [counted[place : place + 2] for place in range(0, len(counted), 2)]
         counted = [dask.delayed(merge_pieces, pure=True)(pair) if len(pair) > 1 else pair[0] for pair in pairs]

@@ -1,8 +1,12 @@
-"""What `isoflop` and `fit` draw with --plot."""
+"""What `isoflop`, `fit` and `run` draw with --plot."""
 
 from typing import TYPE_CHECKING
 
-from lmkit.io.figures import files, scaling_charts
+from lmkit.commands.options.standard import Run
+from lmkit.commands.scaling.run_records import read
+from lmkit.errors import DataError
+from lmkit.io.figures import files, page, scaling_charts
+from lmkit.io.figures.charts import Figure
 from lmkit.io.figures.scaling_charts import Optima
 
 if TYPE_CHECKING:
@@ -12,14 +16,19 @@ if TYPE_CHECKING:
     from lmkit.scaling.runs import Runs
 
 STEPS = 60
+TOLERANCE = 0.05
+"""Share by which the FLOPs of runs of one budget may differ."""
 BEYOND = 10.0
 """How far lines are drawn beyond the runs, in FLOPs."""
 
 
 def draw_isoflop(plot: str | None, runs: "Runs", found: "IsoFlop", tolerance: float) -> None:
     """Draw valleys and optima. Raises OutputError."""
-    if plot is None:
-        return
+    if plot is not None:
+        files.write(plot, _isoflop(runs, found, tolerance))
+
+
+def _isoflop(runs: "Runs", found: "IsoFlop", tolerance: float) -> Figure:
     flops = [valley.flops for valley in found.valleys]
     over = _spaced(min(flops), max(flops) * BEYOND)
     valleys = [
@@ -35,7 +44,39 @@ def draw_isoflop(plot: str | None, runs: "Runs", found: "IsoFlop", tolerance: fl
         for what, power in (("parameters", law.size), ("tokens", law.data))
     ]
     title = f"{len(flops)} budgets, {len(runs)} runs; the optimal parameters and tokens"
-    files.write(plot, scaling_charts.isoflop(title, valleys, optima))
+    return scaling_charts.isoflop(title, valleys, optima)
+
+
+def draw_sweep(run: Run, plot: str | None, name: str | None) -> None:
+    """Draw the runs of a file, and what can be fitted to them: on a page all figures, else the first.
+
+    What cannot be fitted is said on stderr. Raises OutputError.
+    """
+    if plot is None:
+        return
+    from lmkit.scaling import isoflop, parametric
+
+    runs, _ = read(run, name, "skip")
+    by_budget = [
+        (f"{float(runs.flops[places].max()):.3g} FLOPs", (runs.parameters[places].tolist(), runs.loss[places].tolist()))
+        for places in runs.budgets(TOLERANCE)
+    ]
+    found = [scaling_charts.runs(f"{len(runs)} runs: losses of sizes, by budget", by_budget)]
+    try:
+        found.insert(
+            0, _isoflop(runs, isoflop.fit(runs, tolerance=TOLERANCE, resamples=0, level=0.95, seed=0), TOLERANCE)
+        )
+    except DataError as error:
+        run.terminal.notice(f"no valleys: {error}")
+    try:
+        found.append(_law(runs, parametric.fit(runs, resamples=0, level=0.95, seed=0).law))
+    except DataError as error:
+        run.terminal.notice(f"no parametric law: {error}")
+    if files.format_of(plot) == "html":
+        sections = map(page.figure_section, found)
+        files.write_page(plot, page.page("Scaling laws", sections, heading=True).encode(errors="replace"))
+    else:
+        files.write(plot, found[0])
 
 
 def _valley(runs: "Runs", valley: "Valley") -> scaling_charts.Valley:
@@ -54,8 +95,11 @@ def _valley(runs: "Runs", valley: "Valley") -> scaling_charts.Valley:
 
 def draw_law(plot: str | None, runs: "Runs", law: "Law") -> None:
     """Draw losses of runs, those of a parametric law, and those of its optima. Raises OutputError."""
-    if plot is None:
-        return
+    if plot is not None:
+        files.write(plot, _law(runs, law))
+
+
+def _law(runs: "Runs", law: "Law") -> Figure:
     compute = (6 * runs.parameters * runs.tokens).tolist()
     fitted = [law.loss(*run) for run in zip(runs.parameters.tolist(), runs.tokens.tolist(), strict=True)]
     over = _spaced(min(compute), max(compute) * BEYOND)
@@ -63,7 +107,7 @@ def draw_law(plot: str | None, runs: "Runs", law: "Law") -> None:
     title = f"{len(runs)} runs: L = {law.E:.3g} + {law.A:.3g} / N^{law.alpha:.3g} + {law.B:.3g} / D^{law.beta:.3g}"
     best_label = "the law's optimum"
     runs_at = (compute, runs.loss.tolist())
-    files.write(plot, scaling_charts.fit(title, runs_at, (compute, fitted), (over, best), best_label))
+    return scaling_charts.fit(title, runs_at, (compute, fitted), (over, best), best_label)
 
 
 def draw_frontier(plot: str | None, runs: "Runs", law: "Frontier") -> None:

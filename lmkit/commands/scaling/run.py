@@ -2,7 +2,7 @@
 
 import json as json_format
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -11,12 +11,15 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import Hashed
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.quantities import quantities
 from lmkit.commands.options.standard import UNRECORDED, Resume, Run, Seed, Tokens
 from lmkit.commands.options.text_input import TextFiles
+from lmkit.commands.scaling.figures import draw_sweep
 from lmkit.commands.training_run.state_file import StateFile
 from lmkit.errors import DataError, Diverged, LmkitError, MissingError, OutputError, ProcessError, Status, UsageError
 from lmkit.io import child_commands, outputs, streams
+from lmkit.io.figures import files as figures
 from lmkit.io.journal import open_journal
 
 COLUMNS = ("flops", "parameters", "tokens", "loss", "budget", "width", "layers")
@@ -42,6 +45,20 @@ def run_(
             "--widths", metavar="LIST", help="Hidden sizes, separated by commas: multiples of 8, three or more."
         ),
     ] = "8,16,24,32,48",
+    lrs: Annotated[
+        str | None,
+        typer.Option(
+            "--lrs", metavar="LIST", show_default="that of `lmkit train`",
+            help="Peak learning rates of AdamW: one, or one for each of --widths, separated by commas.",
+        ),
+    ] = None,
+    matrix_lrs: Annotated[
+        str | None,
+        typer.Option(
+            "--matrix-lrs", metavar="LIST", show_default="that of `lmkit train`",
+            help="Peak learning rates of Muon, in the same way.",
+        ),
+    ] = None,
     layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Number of layers.")] = 2,
     context: Annotated[int, typer.Option("--context", metavar="N", min=1, help="Context length, in tokens.")] = 32,
     batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Batch size, in rows.")] = 8,
@@ -67,6 +84,7 @@ def run_(
         UNRECORDED,
     ] = None,
     resume: Resume = False,
+    plot: Plot = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -82,12 +100,13 @@ def run_(
     `fit` read them. The default sweep has 15 runs and takes a minute or two.
 
     Every finished run is kept in OUTPUT.state, from which --resume continues. A run that diverged has the loss nan.
-    Learning rates are those of `lmkit train` for all sizes. Give a text much longer than the tokens of the smallest
+    --lrs and --matrix-lrs give sizes their own learning rates. Give a text much longer than the tokens of the smallest
     model: repeated data count as new.
 
     Examples:
       lmkit scaling run text.txt -o runs.csv
       lmkit scaling run --budgets 1e12,3e12,1e13 --widths 32,64,96,128 --valid valid.txt train.txt -o runs.csv
+      lmkit scaling run --widths 16,32,64 --lrs .04,.03,.02 text.txt -o runs.csv --plot runs.html
       lmkit scaling run --resume text.txt -o runs.csv
     """
     if not files or streams.STDIN in files or streams.STDIN in (valid, tokens):
@@ -96,6 +115,10 @@ def run_(
         valid_fraction = 0.0
     elif not valid_fraction:
         raise UsageError("no validation text: expected --valid FILE, or --valid-fraction above 0")
+    chosen = _widths(widths)
+    rates = [_rates("--lrs", "--lr", lrs, widths), _rates("--matrix-lrs", "--matrix-lr", matrix_lrs, widths)]
+    figures.check(plot)
+    outputs.expect_apart(output, plot)
     state = StateFile(output)
     if state.name is None:
         raise UsageError("a sweep needs -o FILE, beside which finished runs are kept")
@@ -103,12 +126,13 @@ def run_(
         state.check_not_finished("without --resume the sweep begins anew and replaces it")
     else:
         state.check_no_state("--resume continues it; remove it to start over")
-    cells = [Cell(budget, width) for budget in sorted(set(quantities(budgets))) for width in _widths(widths)]
-    sweep = Sweep(files, layers, context, batch, tokens, valid, valid_fraction, seed)
+    cells = [Cell(budget, width) for budget in sorted(set(quantities(budgets))) for width in chosen]
+    sweep = Sweep(files, layers, context, batch, tokens, valid, valid_fraction, seed, rates)
     fingerprint = {
         "lmkit": "sweep", "layers": layers, "context": context, "batch": batch, "seed": seed,
         "tokens": _digests([tokens])[0] if Path(tokens).is_file() else tokens, "valid_fraction": valid_fraction,
         "files": _digests(files), "valid": _digests([valid] if valid else []),
+        **({"rates": rates} if any(rates) else {}),
     }  # fmt: skip
     try:
         with open_journal(state.name, json_format.dumps(fingerprint).encode() + b"\n") as journal:
@@ -128,6 +152,7 @@ def run_(
         for cell in cells:
             out.line(",".join("nan" if value is None else repr(value) for value in done[cell]))
     state.remove()
+    draw_sweep(run, plot, output)
 
 
 class Cell(NamedTuple):
@@ -149,6 +174,8 @@ class Sweep:
     valid: str | None
     valid_fraction: float
     seed: int
+    rates: Sequence[Mapping[str, list[str]]]
+    """Options of learning rates, and their values, by width."""
 
     def command(self, cell: Cell, output: str) -> list[str]:
         """Return the arguments of the run's `lmkit`."""
@@ -158,6 +185,7 @@ class Sweep:
             "--heads", str(max(1, cell.width // HEAD) if cell.width % HEAD == 0 else 1),
             "--layers", str(self.layers), "--context", str(self.context), "--batch", str(self.batch),
             "--tokens", self.tokens, *held, "--seed", str(self.seed), "--budget", f"{cell.budget!r}flops",
+            *(part for rates in self.rates for part in rates.get(str(cell.width), ())),
             "--save-every", "1e9", "-o", output, "--", *self.files,
         ]  # fmt: skip
 
@@ -219,6 +247,16 @@ def _widths(text: str) -> list[int]:
             raise UsageError(f"--widths {text!r}: {part.strip()[:40]!r} is not a multiple of 8")
         found.add(int(part))
     return sorted(found)
+
+
+def _rates(option: str, of_train: str, text: str | None, widths: str) -> dict[str, list[str]]:
+    """Return the option of `lmkit train` for each width. Raises UsageError for more or fewer rates than widths."""
+    if text is None:
+        return {}
+    found, names = quantities(text), [str(int(part)) for part in widths.split(",")]
+    if len(found) not in (1, len(names)):
+        raise UsageError(f"{option} {text!r}: {len(found)} rates for {len(names)} widths", hint="give one, or as many")
+    return {name: [of_train, repr(rate)] for name, rate in zip(names, found * (len(names) // len(found)), strict=True)}
 
 
 def _digests(names: Sequence[str]) -> list[str]:

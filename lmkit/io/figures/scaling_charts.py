@@ -53,6 +53,12 @@ def isoflop(title: str, valleys: Sequence[Valley], optima: Sequence[Optima]) -> 
     )
 
 
+def runs(title: str, budgets: Sequence[tuple[str, Points]]) -> Figure:
+    """Losses of runs over their size, by budget."""
+    marks = [Line(name, *at, points=True, color=place % VALLEY_LOOKS) for place, (name, at) in enumerate(budgets)]
+    return Figure(title, (Panel(marks, Axis("parameters", log=True), Axis("loss, nats a token")),))
+
+
 def fit(title: str, runs: Points, fitted: Points, frontier: Points, frontier_label: str) -> Figure:
     """Losses of runs over compute, and what a law says of them and of the optimum."""
     marks: list[Mark] = [Dots("runs", *runs, color=0)]

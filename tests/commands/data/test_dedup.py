@@ -71,9 +71,44 @@ def test_texts_without_words_are_no_near_duplicates(lmkit):
     assert lmkit("data", "dedup", "--near", "0.5", stdin=b"...\n...\n\nw\nW\n").lines == ["...", "...", "", "w"]
 
 
+def test_substrings_that_occurred_before_are_cut_out(lmkit, write, work):
+    cut = f"Before. {SENTENCE}! After."
+    data = write(
+        "a.jsonl", jsonl({"text": SENTENCE, "k": 1}, {"text": cut, "k": 2}, {"k": 3, "text": SENTENCE.upper()})
+    )
+    done = lmkit("data", "dedup", "--substring", "10", "--report", "r.jsonl", data)
+    assert done.records == [{"text": SENTENCE, "k": 1}, {"text": "Before. After.", "k": 2}]
+    assert done.stderr == "lmkit: 3 records: 2 kept, 1 dropped, 2 spans of 32 words cut out\n"
+    rows = [json.loads(line) for line in (work / "r.jsonl").read_text().splitlines()]
+    end = len(SENTENCE)
+    shared = {"cluster": 1, "size": 3, "kept": "a.jsonl:1", "kept_span": [0, end], "words": 16}
+    assert rows == [
+        {**shared, "dropped": "a.jsonl:2", "span": [8, 8 + end]}, {**shared, "dropped": "a.jsonl:3", "span": [0, end]},
+    ]  # fmt: skip
+    table = write("t.tsv", f"k\tw\n1\t{cut}\n2\t\n".encode())
+    done = lmkit(
+        "data",
+        "dedup",
+        "-q",
+        "--substring",
+        "3",
+        "--field",
+        "w",
+        "--against",
+        write("b.tsv", f"w\n{SENTENCE}\n".encode()),
+        table,
+    )
+    assert done.stdout == b"k\tw\n1\tBefore. After.\n2\t\n"
+    assert (
+        lmkit("data", "dedup", "-q", "--substring", "3", stdin=b"a b c\n\nx a b c\nA B C\n").stdout == b"a b c\n\nx\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "arguments", "said"),
     [(2, ["--near", "2"], "0.01<=x<=1"), (2, ["--near", ".5", "--unit", "line"], "--near compares records"),
+     (2, ["--near", ".5", "--substring", "9"], "cannot be combined"), (2, ["--substring", "1"], "2<=x<=100000"),
+     (2, ["--substring", "9", "--normalize"], "--substring always compares normalised words"),
      (2, ["--best", "q"], "--best needs --near"), (2, ["--near", ".5", "--normalize"], "always compares normalised"),
      (2, ["--near", ".5", "--best", "q"], "plain text, which has no fields"),
      (3, ["--near", ".5", "--best", "q", "a.jsonl"], "a.jsonl:1: the field 'q' is not a number"),

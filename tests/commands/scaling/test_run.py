@@ -71,6 +71,17 @@ def test_a_sweep_that_was_stopped(lmkit, trained, fails):
     assert Path("runs.csv").read_bytes() == resumed
 
 
+def test_rates_of_each_width_and_a_page(lmkit, trained):
+    rates = ["--lrs", "0.04,0.03,0.02", "--matrix-lrs", "0.05"]
+    done = lmkit(*SWEEP, *rates, "--plot", "page.html")
+    assert done.status == 0, done.stderr
+    given = {(command[command.index("--width") + 1], command[command.index("--lr") + 1]) for command in trained[0]}
+    assert given == {("8", "0.04"), ("16", "0.03"), ("24", "0.02")}
+    assert all(command[command.index("--matrix-lr") + 1] == "0.05" for command in trained[0])
+    page = Path("page.html").read_text()
+    assert page.count("<figure>") + done.stderr.count("no valleys") + done.stderr.count("no parametric law") == 3
+
+
 def test_a_run_that_diverged(lmkit, trained, fails):
     trained[1][16] = (1, "lmkit train transformer: training diverged: the loss is nan")
     done = lmkit(*SWEEP)
@@ -95,6 +106,8 @@ def test_a_run_that_fails(trained, fails):
         ["text.txt", "-o", "text.txt"],
         ["text.txt", "-o", "runs.csv", "--widths", "8,12"],
         ["text.txt", "-o", "runs.csv", "--widths", ""],
+        ["text.txt", "-o", "runs.csv", "--widths", "8,16,24", "--lrs", "0.1,0.2"],
+        ["text.txt", "-o", "runs.csv", "--plot", "page.txt"],
         ["text.txt", "-o", "runs.csv", "--budgets", "1e9,-1"],
         ["text.txt", "-o", "runs.csv", "--budgets", "1e9,,2e9"],
         ["text.txt", "-o", "runs.csv", "--valid-fraction", "0"],
