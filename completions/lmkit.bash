@@ -958,7 +958,7 @@ _lmkit() {
             esac
             ;;
         'train seq2seq')
-            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --objective --rate --mean-length --sentinels --kind --field --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --embedding-lr --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --objective --rate --mean-length --sentinels --kind --field --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --embedding-lr --head-lr --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --source) value='FILES' ;;
@@ -988,6 +988,7 @@ _lmkit() {
                 --hidden) value=' ' ;;
                 --batch-tokens) value=' ' ;;
                 --embedding-lr) value=' ' ;;
+                --head-lr) value=' ' ;;
                 --accumulate) value=' ' ;;
                 --optimizer) value='muon adamw' ;;
                 --lr) value=' ' ;;

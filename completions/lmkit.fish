@@ -1185,6 +1185,7 @@ complete -c lmkit -n '__lmkit_in train seq2seq' -l hidden -x -d 'Feed-forward si
 complete -c lmkit -n '__lmkit_in train seq2seq' -l share-stacks -d 'Share the weights of encoder and decoder layers, but for cross-attention'
 complete -c lmkit -n '__lmkit_in train seq2seq' -l batch-tokens -x -d 'Batch size, in tokens of the longer side, padding included'
 complete -c lmkit -n '__lmkit_in train seq2seq' -l embedding-lr -x -d 'Peak learning rate of AdamW for embeddings'
+complete -c lmkit -n '__lmkit_in train seq2seq' -l head-lr -x -d 'Peak learning rate of AdamW for the head'
 complete -c lmkit -n '__lmkit_in train seq2seq' -l accumulate -x -d 'Gradient accumulation: compute a batch in N parts, to save memory'
 complete -c lmkit -n '__lmkit_in train seq2seq' -l optimizer -x -a 'muon adamw' -d 'Optimizer: muon for matrices and AdamW for the rest, or adamw for everything'
 complete -c lmkit -n '__lmkit_in train seq2seq' -l lr -x -d 'Peak learning rate of AdamW'

@@ -84,9 +84,9 @@ class Network(nn.Module, ABC):
             rows.setdefault(place.parameter, []).extend([height // blocks] * blocks)
         return rows
 
-    def tables(self) -> set[str]:
-        """Parameters of this module that are embeddings, and may move at a rate of their own."""
-        return set()
+    def roles(self) -> dict[str, str]:
+        """Parameters of this module that may have a learning rate of their own: as `embeddings` or as `head`."""
+        return {}
 
     def to_arrays(self) -> dict[str, Array]:
         """Copies of the weights, float32."""

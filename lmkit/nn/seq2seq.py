@@ -21,9 +21,13 @@ class Seq2SeqNetwork(Network):
     settings: Seq2SeqConfig
     embed_tokens: nn.Embedding
 
-    def tables(self) -> set[str]:
-        """See `Network.tables`; none where a table is the head too."""
-        return set() if self.settings.tied else {self.places[name].parameter for name in self.settings.tables()}
+    def roles(self) -> dict[str, str]:
+        """See `Network.roles`; none where a table is the head too."""
+        if self.settings.tied:
+            return {}
+        heads = {name: "head" for name in self.places if name.startswith("lm_head.")}
+        named = {**dict.fromkeys(self.settings.tables(), "embeddings"), **heads}
+        return {self.places[name].parameter: role for name, role in named.items()}
 
     @abstractmethod
     def encode(self, sources: Tensor, lengths: Tensor) -> Any:

@@ -26,13 +26,19 @@ before make of [0.01, 1]; together they take that to [0.73, 1.27]. After Amsel e
 class LearningRates:
     """Peak learning rates: of AdamW for embeddings, heads, biases and norms, of Muon for matrices; and decay.
 
-    `embeddings` is AdamW's for what a network names as tables of embeddings; None: as `adam`.
+    `embeddings` and `head` are AdamW's for what a network names so in `Network.roles`; None: as `adam`.
     """
 
     adam: float
     muon: float
     weight_decay: float = 0.0
     embeddings: float | None = None
+    head: float | None = None
+
+    def of(self, role: str) -> float:
+        """AdamW's for parameters of a role: `embeddings`, `head`, or any other."""
+        own = {"embeddings": self.embeddings, "head": self.head}.get(role)
+        return self.adam if own is None else own
 
 
 class AdamW:

@@ -92,10 +92,20 @@ class Trainer:
             name: tensor for name, tensor in network.named_parameters() if tensor.requires_grad
         }
         matrices = network.matrices() if plan.optimizer == "muon" else {}
-        tables = network.tables() if plan.rates.embeddings is not None else set()
-        self._tables = AdamW({name: tensor for name, tensor in parameters.items() if name in tables})
-        others = {name: tensor for name, tensor in parameters.items() if name not in tables and name not in matrices}
-        self._adam = AdamW(others)
+        roles = network.roles()
+        self._adam = [
+            (
+                plan.rates.of(role),
+                AdamW(
+                    {
+                        name: tensor
+                        for name, tensor in parameters.items()
+                        if roles.get(name, "") == role and name not in matrices
+                    }
+                ),
+            )
+            for role in dict.fromkeys(["", *roles.values()])
+        ]
         self._muon = Muon({name: parameters[name] for name in matrices}, matrices)
         self.step = self.tokens = 0
         self.seconds = 0.0
@@ -251,14 +261,14 @@ class Trainer:
     def _move(self, factor: float) -> None:
         """One step of the optimizers at a share of their peak rates."""
         rates = self.plan.rates
-        for adam, peak in ((self._adam, rates.adam), (self._tables, rates.embeddings or 0.0)):
+        for peak, adam in self._adam:
             adam.step(self.step + 1, min(factor * peak, HIGHEST_RATE), rates.weight_decay)
         self._muon.step(min(factor * rates.muon, HIGHEST_RATE), rates.weight_decay)
         self._forget_gradients()
 
     @property
     def _parameters(self) -> list[Tensor]:
-        return self._adam.parameters + self._tables.parameters + self._muon.parameters
+        return [tensor for _, adam in self._adam for tensor in adam.parameters] + self._muon.parameters
 
     def _forget_gradients(self) -> None:
         for parameter in self._parameters:
@@ -310,8 +320,8 @@ class Trainer:
         self._lanes = [self._lane(lanes, part) for part in self._parts(self._batches.rows)] if lanes else None
 
     def _moments(self) -> Iterator[tuple[str, Tensor]]:
-        yield from self._adam.state()
-        yield from self._tables.state()
+        for _, adam in self._adam:
+            yield from adam.state()
         yield from self._muon.state()
 
     def _lane(self, lanes: list[Tensor], part: I64) -> State:

@@ -35,11 +35,21 @@ BatchTokens = Annotated[
         help="Batch size, in tokens of the longer side, padding included. Pairs of similar length are batched.",
     ),
 ]  # fmt: skip
+EMBEDDINGS, HEAD = 4.0, 3.0
+"""How many times --lr embeddings and an untied head move with, where no rates of theirs are given."""
 EmbeddingRate = Annotated[
     float | None,
     typer.Option(
-        "--embedding-lr", metavar="RATE", min=0.0, show_default="2 times --lr; --lr where tied",
-        help="Peak learning rate of AdamW for embeddings.",
+        "--embedding-lr", metavar="RATE", min=0.0, show_default=f"{EMBEDDINGS:g} times --lr",
+        help="Peak learning rate of AdamW for embeddings. Tied ones have --lr.",
+    ),
+    ADJUSTABLE,
+]  # fmt: skip
+HeadRate = Annotated[
+    float | None,
+    typer.Option(
+        "--head-lr", metavar="RATE", min=0.0, show_default=f"{HEAD:g} times --lr",
+        help="Peak learning rate of AdamW for the head. A tied one has --lr.",
     ),
     ADJUSTABLE,
 ]  # fmt: skip

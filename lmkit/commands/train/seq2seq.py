@@ -9,9 +9,12 @@ import typer
 from lmkit.commands.options.denoising import DENOISING, DenoisingOptions
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.pairs import (
+    EMBEDDINGS,
+    HEAD,
     PAIRS,
     BatchTokens,
     EmbeddingRate,
+    HeadRate,
     PairFiles,
     PairOptions,
     SelectBy,
@@ -31,8 +34,6 @@ MODEL = (
 )  # fmt: skip
 RNN = ("cell", "attention", "timing", "context_every_step", "input_feeding")
 """Options of `--arch rnn` alone."""
-EMBEDDINGS = 2.0
-"""How many times the rate of the head embeddings move with, where none is given."""
 NAMED = {"timing": "--attn-timing"}
 """Options that are not spelled as their parameters."""
 WITHOUT = (
@@ -44,6 +45,7 @@ LENGTHS = {
     "Optimization": (
         "batch_tokens",
         "embedding_lr",
+        "head_lr",
         *(name for name in SECTIONS["Optimization"] if name not in WITHOUT),
     ),
     "Evaluation and checkpoints": (
@@ -56,7 +58,7 @@ LENGTHS = {
 
 
 @in_sections({"Pairs and tokens": PAIRS, "Objective": (*DENOISING, "text_field"), "Model": MODEL, **LENGTHS})
-@with_groups(without=WITHOUT, training={"lr": 0.04, "matrix_lr": 0.04, "schedule": "wsd"})
+@with_groups(without=WITHOUT, training={"lr": 0.02, "matrix_lr": 0.03, "schedule": "wsd"})
 def seq2seq(
     run: Run,
     files: PairFiles = None,
@@ -118,6 +120,7 @@ def seq2seq(
     ] = False,
     batch_tokens: BatchTokens = 2000,
     embedding_lr: EmbeddingRate = None,
+    head_lr: HeadRate = None,
     stacks: StackOptions,
     select_by: SelectBy = None,
     training: Training,
@@ -163,10 +166,13 @@ def seq2seq(
         return Seq2SeqRNNConfig(**sizes, shared=shared, **{**own, **given})
 
     inputs = files or ([pairs.source, pairs.target] if pairs.source is not None and pairs.target is not None else [])
-    rate = EMBEDDINGS * training.lr if embedding_lr is None else embedding_lr
-    setup: Any = partial(Seq2SeqSetup, pairs=pairs, embedding_lr=rate)
+    rates = {
+        "embeddings": EMBEDDINGS * training.lr if embedding_lr is None else embedding_lr,
+        "head": HEAD * training.lr if head_lr is None else head_lr,
+    }
+    setup: Any = partial(Seq2SeqSetup, pairs=pairs, rates=rates)
     if denoising.on_texts:
-        setup = partial(DenoisingSetup, pairs=pairs, embedding_lr=rate, denoising=denoising)
+        setup = partial(DenoisingSetup, pairs=pairs, rates=rates, denoising=denoising)
     train(run, inputs, replace(training, select_by=select_by), settings, time_steps=batch_tokens, setup=setup)
 
 

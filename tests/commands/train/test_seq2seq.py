@@ -32,7 +32,7 @@ def train(lmkit, write, work):
 
 
 def test_a_translator_is_learned_and_used(train, lmkit, write, work):
-    made = train("--lr", 0.05, steps=60)
+    made = train(steps=60)
     assert made.kind == "seq2seq-rnn"
     assert made.tokenizer["size"] == 3 + 9
     assert made.config["source"]["tokenizer"]["size"] == 3 + 8
@@ -192,12 +192,15 @@ def test_options_that_cannot_be_combined(options, train):
     train(*options, status=2)
 
 
-def test_embeddings_have_a_rate_of_their_own(train):
-    """At rate 0 they stay; where they are the head too they move with it."""
-    for options, staying in ([], {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}), (["--tied"], set()):
-        one, two = (train("--embedding-lr", 0, *options, steps=steps).tensors for steps in (1, 3))
-        weights = [name for name in one if not name.startswith("tokenizer.")]
-        assert {name for name in weights if np.array_equal(one[name], two[name])} == staying
+def test_embeddings_and_head_have_rates_of_their_own(train):
+    """At rate 0 they stay, and the rest with a head of zeros; what is both moves at the rate of the rest."""
+    tables, zero = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}, ["--embedding-lr", 0, "--head-lr", 0]
+    for options, staying in (zero[:2], tables), (zero[2:], None), ([*zero, "--tied"], set()):
+        one, two = (train(*options, steps=steps).tensors for steps in (1, 3))
+        weights = {name for name in one if not name.startswith("tokenizer.")}
+        assert {name for name in weights if np.array_equal(one[name], two[name])} == (
+            weights if staying is None else staying
+        )
 
 
 @pytest.mark.slow
