@@ -229,7 +229,7 @@ _lmkit() {
             esac
             ;;
         'predict')
-            options='-m --model --adapter --scores --input --as --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --adapter --scores --input --as --windows --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -957,7 +957,7 @@ _lmkit() {
             esac
             ;;
         'train seq2seq')
-            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --objective --rate --mean-length --sentinels --kind --field --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --objective --rate --mean-length --sentinels --kind --field --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --embedding-lr --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --source) value='FILES' ;;
@@ -986,6 +986,7 @@ _lmkit() {
                 --heads) value=' ' ;;
                 --hidden) value=' ' ;;
                 --batch-tokens) value=' ' ;;
+                --embedding-lr) value=' ' ;;
                 --accumulate) value=' ' ;;
                 --optimizer) value='muon adamw' ;;
                 --lr) value=' ' ;;
@@ -1067,7 +1068,7 @@ _lmkit() {
             esac
             ;;
         'finetune classify')
-            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --windows --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1107,7 +1108,7 @@ _lmkit() {
             esac
             ;;
         'finetune regress')
-            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --windows --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1833,7 +1834,7 @@ _lmkit() {
             case $previous in
                 --gold) value='FILES' ;;
                 --against) value='FILES' ;;
-                --scheme) value='auto bio bioes' ;;
+                --scheme) value='auto bio bioes none' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
                 --seed) value=' ' ;;

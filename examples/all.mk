@@ -1,4 +1,4 @@
-# All units with pages, and an index of them: `make -f examples/all.mk` (minutes on two cores; needs the extra `torch`,
+# All units with pages, and an index of them: `make -f examples/all.mk` (under an hour on two cores; needs the extra `torch`,
 # and scikit-learn for captions). STEPS=small: minutes, to see that all of it runs.
 
 LMKIT ?= lmkit
@@ -6,7 +6,8 @@ PYTHON ?= python3
 OUT ?= build/all
 STEPS ?=
 EXAMPLES := $(dir $(lastword $(MAKEFILE_LIST)))
-UNITS ?= entropy tokens decoding attention captions
+UNITS ?= entropy tokens window-effect neural bottleneck attention ablations layers pretraining-helps t0 three-stages \
+  in-context steps scaling decoding emergence captions
 
 .DELETE_ON_ERROR:
 .PHONY: all

@@ -6,19 +6,17 @@
 # more) or short: after four examples (icl), and after four that count the letters first (cot). Both answers are equally
 # frequent, so chance is .5. A verdict is `above chance` only if the whole interval is above it.
 
-LMKIT ?= lmkit
+UNIT := emergence
 OUT ?= build/emergence
-WIDTHS ?= 16 48 96
+FIGURES = $(OUT)/figure.svg
 STEPS ?= 300
-ITEMS ?= 100
-HERE := $(dir $(lastword $(MAKEFILE_LIST)))
+include $(dir $(lastword $(MAKEFILE_LIST)))unit.mk
+WIDTHS ?= 16 48 96
+ITEMS ?= $(if $(filter small,$(STEPS)),6,100)
+override STEPS := $(STEPS:small=20)
 ROWS := $(WIDTHS:%=$(OUT)/%.tsv)
 
-.DELETE_ON_ERROR:
-.PHONY: all clean
 .SECONDARY:
-all: $(OUT)/table.tsv $(OUT)/figure.svg
-	@cat $<
 
 # Long and short words in turn, shuffled; the first four are examples, in two forms.
 $(OUT)/words.tsv:
@@ -68,7 +66,4 @@ $(OUT)/table.tsv: $(ROWS)
 	@{ printf 'model\tmethod\taccuracy\tlow\thigh\tverdict\n'; cat $(ROWS); } > $@
 
 $(OUT)/figure.svg: $(OUT)/table.tsv
-	@tail -n +2 $< | awk -F '\t' -v title='Accuracy by model size (chance .5)' -f $(HERE)bars.awk > $@
-
-clean:
-	rm -rf $(OUT)
+	@tail -n +2 $< | awk -F '\t' -v title='Accuracy by model size (chance .5)' -f $(EXAMPLES)bars.awk > $@

@@ -6,20 +6,14 @@
 # random labels. The table shows whether this one is: accuracy with correct labels (gold), random ones (random), shifted
 # ones (flipped) and none (none), for 0, 1 and 4 examples, with intervals and paired differences.
 
-LMKIT ?= lmkit
+UNIT := in-context
 OUT ?= build/in-context
+FIGURES = $(OUT)/figure.svg
 STEPS ?= 100
+include $(dir $(lastword $(MAKEFILE_LIST)))unit.mk
 SEEDS ?= 3
+override STEPS := $(STEPS:small=20)
 FILES := $(OUT)/train.txt $(OUT)/shots.tsv $(OUT)/dev.tsv
-
-.PHONY: all clean
-all: $(OUT)/answers.jsonl $(OUT)/ablation.tsv
-	@echo "== one of the prompts"
-	@head -n 1 $(OUT)/prompts.jsonl
-	@echo "== accuracy of its answers"
-	@$(LMKIT) eval classify $(OUT)/answers.jsonl
-	@echo "== effect of labels"
-	@cat $(OUT)/ablation.tsv
 
 # Each distinct word once, shuffled; the first 200 are for prompts: 100 examples and 100 items.
 $(OUT)/words.tsv:
@@ -35,14 +29,5 @@ $(FILES) &: $(OUT)/words.tsv
 $(OUT)/model.lm: $(OUT)/train.txt
 	$(LMKIT) train transformer --context 128 --steps $(STEPS) $< -o $@ --resume
 
-$(OUT)/prompts.jsonl: $(OUT)/shots.tsv $(OUT)/dev.tsv
-	$(LMKIT) prompt few-shot -k 4 --select balanced $^ -o $@
-
-$(OUT)/answers.jsonl: $(OUT)/prompts.jsonl $(OUT)/model.lm
-	$(LMKIT) prompt answer -m $(OUT)/model.lm $< -o $@
-
-$(OUT)/ablation.tsv: $(OUT)/shots.tsv $(OUT)/dev.tsv $(OUT)/model.lm
-	$(LMKIT) prompt ablate $(OUT)/shots.tsv $(OUT)/dev.tsv -m $(OUT)/model.lm -k 0,1,4 --seeds $(SEEDS) -o $@
-
-clean:
-	rm -rf $(OUT)
+$(OUT)/table.tsv $(OUT)/figure.svg &: $(OUT)/shots.tsv $(OUT)/dev.tsv $(OUT)/model.lm
+	$(LMKIT) prompt ablate $(OUT)/shots.tsv $(OUT)/dev.tsv -m $(OUT)/model.lm -k 0,1,4 --seeds $(SEEDS) --plot $(OUT)/figure.svg -o $(OUT)/table.tsv

@@ -7,22 +7,20 @@
 # the trained parameters, and the accuracy on development lines with its interval, beside a bag of n-grams. Sets whose
 # intervals overlap are not shown to differ.
 
-LMKIT ?= lmkit
+UNIT := layers
 OUT ?= build/layers
+FIGURES = $(OUT)/figure.svg
 STEPS ?= 400
-EPOCHS ?= 4
-ITEMS ?= 400
+include $(dir $(lastword $(MAKEFILE_LIST)))unit.mk
+EPOCHS ?= $(if $(filter small,$(STEPS)),1,4)
+ITEMS ?= $(if $(filter small,$(STEPS)),30,400)
+override STEPS := $(STEPS:small=20)
 SEED ?= 0
 SETS ?= head layers=0 layers=1 layers=2 layers=3 layers=0-1 layers=2-3 all
 SHAPE := --layers 4 --width 96 --heads 4 --context 64
-HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 RUNS := bag $(subst =,-,$(SETS))
 
-.DELETE_ON_ERROR:
-.PHONY: all clean
 .SECONDARY:
-all: $(OUT)/table.tsv $(OUT)/figure.svg
-	@cat $<
 
 $(OUT)/lines.txt:
 	@mkdir -p $(OUT)
@@ -73,7 +71,4 @@ $(OUT)/table.tsv: $(RUNS:%=$(OUT)/%.txt) $(OUT)/gold.txt
 	done >> $@
 
 $(OUT)/figure.svg: $(OUT)/table.tsv
-	@awk -F '\t' -v OFS='\t' 'NR > 1 { print $$1, "accuracy", $$3, $$4, $$5 }' $< | awk -F '\t' -v title='Accuracy by the layers that train' -f $(HERE)bars.awk > $@
-
-clean:
-	rm -rf $(OUT)
+	@awk -F '\t' -v OFS='\t' 'NR > 1 { print $$1, "accuracy", $$3, $$4, $$5 }' $< | awk -F '\t' -v title='Accuracy by the layers that train' -f $(EXAMPLES)bars.awk > $@

@@ -6,22 +6,20 @@
 # the task are not among those of pre-training. The table has the loss and accuracy of both on development lines, with
 # intervals, and the difference of accuracies; where its interval holds 0, the verdict is `no difference shown`.
 
-LMKIT ?= lmkit
+UNIT := pretraining-helps
 OUT ?= build/pretraining-helps
+FIGURES = $(OUT)/figure.svg
 STEPS ?= 400
-EPOCHS ?= 4
-ITEMS ?= 400
-SEEDS ?= 0 1 2
+include $(dir $(lastword $(MAKEFILE_LIST)))unit.mk
+EPOCHS ?= $(if $(filter small,$(STEPS)),1,4)
+ITEMS ?= $(if $(filter small,$(STEPS)),30,400)
+SEEDS ?= $(if $(filter small,$(STEPS)),0,0 1 2)
+override STEPS := $(STEPS:small=20)
 SHAPE := --layers 2 --width 96 --heads 4 --context 64
 STARTS := pretrained random
-HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 RUNS := $(foreach seed,$(SEEDS),$(foreach start,$(STARTS),$(OUT)/$(seed).$(start)))
 
-.DELETE_ON_ERROR:
-.PHONY: all clean
 .SECONDARY:
-all: $(OUT)/table.tsv $(OUT)/figure.svg
-	@cat $<
 
 $(OUT)/lines.txt:
 	@mkdir -p $(OUT)
@@ -78,7 +76,4 @@ $(OUT)/table.tsv: $(RUNS:%=%.txt) $(OUT)/gold.txt
 	  END { print "all", "lower loss", lower "/" n, "", "", (lower == n) ? "lower with every seed" : "not lower with every seed" }' $@ > $@.last; cat $@.last >> $@; rm $@.last
 
 $(OUT)/figure.svg: $(OUT)/table.tsv
-	@awk -F '\t' -v OFS='\t' '$$2 ~ / accuracy$$/ { sub(/ accuracy/, "", $$2); print "seed " $$1, $$2, $$3, $$4, $$5 }' $< | awk -F '\t' -v title='Accuracy of fine-tuned encoders' -f $(HERE)bars.awk > $@
-
-clean:
-	rm -rf $(OUT)
+	@awk -F '\t' -v OFS='\t' '$$2 ~ / accuracy$$/ { sub(/ accuracy/, "", $$2); print "seed " $$1, $$2, $$3, $$4, $$5 }' $< | awk -F '\t' -v title='Accuracy of fine-tuned encoders' -f $(EXAMPLES)bars.awk > $@

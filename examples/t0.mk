@@ -6,21 +6,26 @@
 # learns the tasks that it sees, and hardly more than the share of the more frequent answer of the unseen one.
 # `data format --against` refuses records of evaluation tasks with status 3.
 
-LMKIT ?= lmkit
+UNIT := t0
 OUT ?= build/t0
+FIGURES = $(OUT)/figure.svg
 STEPS ?= 400
-T0 := $(LMKIT) data format --style t0 --templates examples/t0.yaml
+include $(dir $(lastword $(MAKEFILE_LIST)))unit.mk
+override STEPS := $(STEPS:small=20)
+T0 := $(LMKIT) data format --style t0 --templates $(EXAMPLES)t0.yaml
 TASKS := starts long ends
 
-.DELETE_ON_ERROR:
-.PHONY: all clean
-all: $(OUT)/refused.txt $(OUT)/seen.jsonl $(OUT)/unseen.jsonl
-	@echo "== training on a task of the evaluation is refused, with status"
-	@cat $(OUT)/refused.txt
-	@echo "== new words of tasks that were trained"
-	@$(LMKIT) eval classify $(OUT)/seen.jsonl | cut -f 1-5
-	@echo "== the task that was not: zero-shot"
-	@$(LMKIT) eval classify $(OUT)/unseen.jsonl | cut -f 1-5
+# The share of the more frequent answer is what an answer without reading gets.
+$(OUT)/table.tsv: $(OUT)/seen.jsonl $(OUT)/unseen.jsonl $(OUT)/refused.txt
+	@printf 'tasks\tmeasure\tvalue\tlow\thigh\n' > $@
+	@for tasks in seen unseen; do \
+	  $(LMKIT) eval classify -q $(OUT)/$$tasks.jsonl | awk -F '\t' -v OFS='\t' -v tasks=$$tasks '$$1 == "accuracy" || $$1 == "mcc" { print tasks, $$1, $$2, $$3, $$4 }'; \
+	  grep -o '"gold": "[a-z]*"' $(OUT)/$$tasks.jsonl | LC_ALL=C sort | uniq -c | awk -v OFS='\t' -v tasks=$$tasks '{ n += $$1; if ($$1 > most) most = $$1 } END { printf "%s\tmore frequent answer\t%.3f\t\t\n", tasks, most / n }'; \
+	done >> $@
+	@printf 'unseen\texit status of training on it\t%s\t\t\n' $$(cat $(OUT)/refused.txt) >> $@
+
+$(OUT)/figure.svg: $(OUT)/table.tsv
+	@awk -F '\t' '$$2 == "accuracy" || $$2 == "more frequent answer"' $< | awk -F '\t' -v title='new words of tasks trained (seen) and not (unseen)' -f $(EXAMPLES)bars.awk > $@
 
 # Each distinct word once, shuffled, with the answer of each task.
 $(OUT)/words.tsv:
@@ -57,6 +62,3 @@ $(OUT)/seen.jsonl: $(OUT)/starts.test.jsonl $(OUT)/long.test.jsonl $(OUT)/model.
 
 $(OUT)/unseen.jsonl: $(OUT)/ends.test.jsonl $(OUT)/model.lm
 	@$(T0) $< | sed 's/"output"/"gold"/' | $(LMKIT) prompt answer -m $(OUT)/model.lm --labels yes,no -o $@
-
-clean:
-	rm -rf $(OUT)

@@ -10,26 +10,30 @@
 # sentence is more probable than the word, and DPO's margin over the tuned model, each with its interval; figure.svg shows
 # it. `SEEDS="0 1 2"` makes three worlds.
 
-LMKIT ?= lmkit
-PYTHON ?= python3
+UNIT := three-stages
 OUT ?= build/three-stages
 SEEDS ?= 0
-SEED ?=
-ANIMALS ?= 32
+FIGURES = $(SEEDS:%=$(OUT)/%/figure.svg)
 STEPS ?= 700
-EPOCHS ?= 12
+include $(dir $(lastword $(MAKEFILE_LIST)))unit.mk
+SEED ?=
+ANIMALS ?= $(if $(filter small,$(STEPS)),6,32)
+EPOCHS ?= $(if $(filter small,$(STEPS)),1,12)
+override STEPS := $(STEPS:small=20)
 D = $(OUT)/$(SEED)
 STAGES := base sft dpo
 TESTS := seen unseen
-HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 FILES := facts.txt words.txt facts.jsonl train.jsonl seen.jsonl unseen.jsonl pairs.jsonl held-out.jsonl
 MEASURED := $(foreach stage,$(STAGES),$(D)/$(stage).tsv)
 
-.DELETE_ON_ERROR:
-.PHONY: all seed clean
-all:
-	@for seed in $(SEEDS); do $(MAKE) --no-print-directory -f $(lastword $(MAKEFILE_LIST)) seed SEED=$$seed || exit; done
-
+ifeq ($(SEED),)
+$(OUT)/table.tsv $(FIGURES) &: FORCE
+	@for seed in $(SEEDS); do $(MAKE) --no-print-directory -f $(EXAMPLES)three-stages.mk seed SEED=$$seed || exit; done
+	@{ printf 'seed\t'; head -n 1 $(OUT)/$(firstword $(SEEDS))/table.tsv; \
+	  for seed in $(SEEDS); do tail -n +2 $(OUT)/$$seed/table.tsv | sed "s/^/$$seed\t/"; done; } > $(OUT)/table.tsv
+FORCE:
+else
+.PHONY: seed
 seed: $(D)/table.tsv $(D)/figure.svg
 	@echo "== seed $(SEED): parents"
 	@for stage in sft dpo; do $(LMKIT) info --json $(D)/$$stage.lm | sed 's/.*"parent": "\([0-9a-f]\{12\}\).*/'$$stage' is of \1/'; done
@@ -38,7 +42,7 @@ seed: $(D)/table.tsv $(D)/figure.svg
 
 $(FILES:%=$(D)/%) &:
 	@mkdir -p $(D)
-	$(PYTHON) $(HERE)three-stages.py $(D) $(SEED) $(ANIMALS)
+	$(PYTHON) $(EXAMPLES)three-stages.py $(D) $(SEED) $(ANIMALS)
 
 $(D)/tokens.lm: $(D)/words.txt
 	$(LMKIT) bpe train -q --vocab-size 400 --special '<|im_start|>' --special '<|im_end|>' $< -o $@
@@ -76,7 +80,5 @@ $(D)/table.tsv: $(MEASURED)
 	@{ printf 'stage\tmeasure\tvalue\tlow\thigh\n'; cat $(MEASURED); } > $@
 
 $(D)/figure.svg: $(D)/table.tsv
-	@awk -F '\t' 'NR > 1 && $$2 != "margin"' $< | awk -F '\t' -v title='Three stages' -f $(HERE)bars.awk > $@
-
-clean:
-	rm -rf $(OUT)
+	@awk -F '\t' 'NR > 1 && $$2 != "margin"' $< | awk -F '\t' -v title='Three stages' -f $(EXAMPLES)bars.awk > $@
+endif

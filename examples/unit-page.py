@@ -58,12 +58,18 @@ def blocks(text):
 
 
 def is_number(text):
-    return re.fullmatch(r"[-+]?[\d.,]+(e-?\d+)?%?", text) is not None
+    return re.fullmatch(r"[-+]?[\d.,]+(e[-+]?\d+)?%?", text) is not None
 
 
-def table(name):
-    """A TSV file as a table, numbers at the right."""
-    header, *rows = [row.split("\t") for row in Path(name).read_text(encoding="utf-8").splitlines() if row]
+def tables(name):
+    """The tables of a TSV file, which empty lines part, numbers at the right."""
+    parts = re.split(r"\n{2,}", Path(name).read_text(encoding="utf-8").strip("\n"))
+    return "".join(table([row.split("\t") for row in part.split("\n")]) for part in parts)
+
+
+def table(lines):
+    """A header and rows as a table."""
+    header, *rows = lines
     numeric = [
         any(len(row) > at and row[at] for row in rows)
         and all(is_number(row[at]) for row in rows if len(row) > at and row[at])
@@ -110,7 +116,7 @@ def switch():
     return f'<nav aria-label="idioma, language">{made}</nav>'
 
 
-def unit_page(unit, tables, figures, command):
+def unit_page(unit, names, figures, command):
     articles = ""
     for language in LANGUAGES:
         text = (TEXTS / f"{unit}.{language}.md").read_text(encoding="utf-8")
@@ -120,7 +126,7 @@ def unit_page(unit, tables, figures, command):
             rest = {}
         rest[language] = "".join(parts[1:])
     results = f"<pre><code>{escape(command)}</code></pre>" if command else ""
-    results += "".join(map(table, tables)) + "".join(figure(name, number) for number, name in enumerate(figures))
+    results += "".join(map(tables, names)) + "".join(figure(name, number) for number, name in enumerate(figures))
     after = "".join(f'<article lang="{language}">{text}</article>' for language, text in rest.items())
     return page(title_of(unit, "es"), f"{articles}{results}{after}", switch())
 

@@ -6,5 +6,7 @@ $1 != word { flush(); word = $1; for (n = 1; n <= count; n++) list[n] = ""; plac
 END { flush() }
 function flush(  n) {
   if (word == "" || number % 50 != 1) return
-  for (n = 1; n <= count; n++) printf "%-12s window %2d %s\n", n == 1 ? word : "", window[n], list[n]
+  printf "%s", word
+  for (n = 1; n <= count; n++) printf "\t%s", substr(list[n], 2)
+  print ""
 }

@@ -3,24 +3,39 @@
 #
 # DOCUMENT is the number of lines about one subject: 1 for unordered sentences, more for running text.
 
-LMKIT ?= lmkit
+UNIT := window-effect
 OUT ?= build/window-effect
+TABLES = $(OUT)/table.tsv $(OUT)/neighbours.tsv $(OUT)/analogies.tsv
+FIGURES = $(OUT)/figure.svg
+include $(dir $(lastword $(MAKEFILE_LIST)))unit.mk
 CORPUS ?= $(OUT)/docs.txt
 DOCUMENT ?= $(if $(findstring $(OUT),$(CORPUS)),10,1)
 WINDOWS ?= 2 10
-EPOCHS ?= $(if $(findstring $(OUT),$(CORPUS)),40,5)
+EPOCHS ?= $(if $(filter small,$(STEPS)),2,$(if $(findstring $(OUT),$(CORPUS)),40,5))
 TRAIN ?= --dim 100 --epochs $(EPOCHS) --sample 1e-3
 SHOWN ?= 6
 
-.DELETE_ON_ERROR:
-.PHONY: effect
-effect: $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) $(OUT)/counts.txt $(OUT)/text.txt
-	@echo "== nearest words"
-	@paste $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) | \
-	  awk -v shown=$(SHOWN) -v windows="$(WINDOWS)" -f examples/window-effect-lists.awk
-	@echo "== all $$(wc -l < $(OUT)/words.txt) words: how often a neighbour shares more of its ending, and co-occurs more, than an equally frequent word"
-	@awk -v document=$(DOCUMENT) -f examples/window-effect-score.awk $(OUT)/counts.txt \
-	  $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) $(OUT)/text.txt
+$(OUT)/neighbours.tsv: $(WINDOWS:%=$(OUT)/%.tsv)
+	@{ printf 'word'; printf '\tnearest with a window of %s' $(WINDOWS); echo; \
+	  paste $^ | awk -v shown=$(SHOWN) -v windows='$(WINDOWS)' -f $(EXAMPLES)window-effect-lists.awk; } > $@
+
+# Questions as `object objects : string strings`: all pairs of words that occur eight times or more, as do their plurals.
+$(OUT)/questions.txt: $(OUT)/counts.txt
+	@LC_ALL=C awk '$$1 >= 8 && length($$2) > 2 { has[$$2] } END { for (word in has) if ((word "s") in has) print word, word "s" }' $< | LC_ALL=C sort \
+	  | awk '{ pair[NR] = $$0 } END { print ": plurals"; for (i = 1; i <= NR; i++) for (j = 1; j <= NR; j++) if (i != j) print pair[i], pair[j] }' > $@
+
+$(OUT)/analogies.tsv: $(WINDOWS:%=$(OUT)/%.lm) $(OUT)/questions.txt
+	@printf 'window\tanalogies of plurals\tright\tshare\n' > $@
+	@for window in $(WINDOWS); do $(LMKIT) w2v eval -m $(OUT)/$$window.lm $(OUT)/questions.txt \
+	  | awk -F '\t' -v OFS='\t' -v window=$$window '$$1 == "total" { printf "%s\t%s\t%s\t%.3f\n", window, $$3, $$2, $$4 }'; done >> $@
+
+# How often a neighbour shares more of its ending, and co-occurs more, than an equally frequent word.
+$(OUT)/table.tsv: $(OUT)/counts.txt $(WINDOWS:%=$(OUT)/%.tsv) $(OUT)/text.txt
+	@awk -v document=$(DOCUMENT) -f $(EXAMPLES)window-effect-score.awk $^ > $@
+
+$(OUT)/figure.svg: $(OUT)/table.tsv
+	@awk -F '\t' -v OFS='\t' 'NR > 1 { print "same ending", "window " $$1, $$2, $$2 - $$3, $$2 + $$3; print "same subject", "window " $$1, $$4, $$4 - $$5, $$4 + $$5 }' $< \
+	  | awk -F '\t' -v title='neighbours beat words as frequent (chance .5)' -f $(EXAMPLES)bars.awk > $@
 
 $(OUT)/docs.txt:
 	@mkdir -p $(OUT)

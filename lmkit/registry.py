@@ -124,7 +124,9 @@ def fine_tuned_in(files: Mapping[str, memoryview], name: str) -> Any | None:
     """The body and the head of a classifier, regressor or tagger in such a folder; None where it has no such head."""
     with _about(name):
         encoders = import_module("lmkit.architectures.huggingface.encoder_folder")
-        return encoders.read_fine_tuned(files) if encoders.is_encoder(files) else None
+        if encoders.is_encoder(files):
+            return encoders.read_fine_tuned(files)
+        return import_module("lmkit.architectures.huggingface.decoder_heads").read_fine_tuned(files)
 
 
 def architecture_in(files: Mapping[str, memoryview], name: str) -> str:

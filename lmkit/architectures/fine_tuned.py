@@ -49,10 +49,10 @@ def with_tensors(body: Body, tensors: Mapping[str, Array]) -> Body:
     return replace(body, tensors={**body.tensors, **tensors}, digest="")
 
 
-def item_format(body: Body) -> ItemFormat:
-    """How items become the sequences that a body reads."""
-    settings = body.settings
-    return ItemFormat(body.tokenizer, body.form, settings.context if isinstance(body, LoadedEncoder) else _limit(body))
+def item_format(body: Body, *, end_token: bool = True) -> ItemFormat:
+    """How items become the sequences that a body reads; see `TaskHead.end_token`."""
+    limit = body.settings.context if isinstance(body, LoadedEncoder) else _limit(body)
+    return ItemFormat(body.tokenizer, body.form, limit, end_token)
 
 
 def _limit(body: LoadedModel) -> int | None:

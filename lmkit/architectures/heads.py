@@ -121,7 +121,7 @@ class DiscriminatorHead(Head):
 
 CLASSIFY, REGRESS, TAG = TASKS = ("classify", "regress", "tag")
 FIRST, LAST, MEAN = POOLINGS = ("cls", "last", "mean")
-DENSE = ("", "tanh", "relu", "gelu")
+DENSE = ("", "tanh", "relu", "gelu", "silu")
 ANY_SIDES = 0
 """The `sides` of a head that takes one text or two, as published ones do not say which."""
 
@@ -132,7 +132,8 @@ class TaskHead(Head):
 
     The vector is the state at the first token (`cls`), at the last one, or the mean over all but the start token; a
     tagger's is that of each word's first piece, or of its last piece where the body reads from left to right. With
-    `dense`, an activation, W reads f(V h + c) in place of h, as heads of published encoders do.
+    `dense`, an activation, W reads f(V h + c) in place of h, as heads of published encoders do, or the layer norm of
+    that.
     """
 
     kind: ClassVar[str] = "task"
@@ -147,6 +148,12 @@ class TaskHead(Head):
     """How many texts an item has, or ANY_SIDES."""
     dense: str = ""
     """One of DENSE: f; empty where there is none."""
+    norm_epsilon: float = 0.0
+    """Of the layer norm behind f; 0: there is none."""
+    windows: bool = False
+    """Whether texts longer than the context are read in windows, whose answers are averaged; taggers always do."""
+    end_token: bool = True
+    """Whether a language model reads its end token behind each text, GPT's delimiter and extract token."""
     crf: bool = False
     """Whether a tagger's labels are those of a `label_chain.LabelChain` over the logits."""
 
@@ -159,6 +166,7 @@ class TaskHead(Head):
         """See `Head.shapes`."""
         own = linear("head", self.outputs, self.width, True)
         own |= linear("head.dense", self.width, self.width, True) if self.dense else {}
+        own |= {f"head.norm.{part}": (self.width,) for part in ("weight", "bias")} if self.norm_epsilon else {}
         size = self.outputs
         chain: Shapes = {"head.transitions": (size, size), "head.starts": (size,), "head.ends": (size,)}
         return own | (chain if self.crf else {})
@@ -171,7 +179,11 @@ class TaskHead(Head):
     def to_json(self) -> dict[str, Any]:
         """The head as a checkpoint's `head`."""
         labels = {} if self.task == REGRESS else {"labels": list(self.labels)}
-        more = {**({"dense": self.dense} if self.dense else {}), **({"crf": True} if self.crf else {})}
+        more: dict[str, Any] = {"dense": self.dense} if self.dense else {}
+        more |= {"norm_epsilon": self.norm_epsilon} if self.norm_epsilon else {}
+        more |= {"crf": True} if self.crf else {}
+        more |= {"windows": True} if self.windows else {}
+        more |= {} if self.end_token else {"end_token": False}
         return {"kind": self.task, "pooling": self.pooling, "sides": self.sides, "width": self.width, **labels, **more}
 
     @classmethod
@@ -182,13 +194,16 @@ class TaskHead(Head):
         named = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
         sized = type(found.get("width")) is int and found.get("sides") in (ANY_SIDES, 1, 2)
         chosen = found.get("pooling") in POOLINGS and found.get("dense", "") in DENSE
-        if task not in TASKS or not named or not sized or not chosen:
+        epsilon = found.get("norm_epsilon", 0.0)
+        normed = type(epsilon) is float and 0.0 <= epsilon < 1.0 and (epsilon == 0.0 or bool(found.get("dense")))
+        if task not in TASKS or not (named and sized and chosen and normed):
             raise CheckpointError("damaged checkpoint: the head of a fine-tuned model is absent or invalid")
         if task != REGRESS and len(labels) < 2:
             raise CheckpointError("damaged checkpoint: a head without labels")
         return cls(
             task=task, width=found["width"], labels=tuple(labels), pooling=found["pooling"], sides=found["sides"],
-            dense=found.get("dense", ""), crf=found.get("crf") is True and task == TAG,
+            dense=found.get("dense", ""), crf=found.get("crf") is True and task == TAG, norm_epsilon=epsilon,
+            windows=found.get("windows") is True, end_token=found.get("end_token") is not False,
         )  # fmt: skip
 
 

@@ -163,24 +163,30 @@ def tokens_of(value: Any, what: str, size: int) -> tuple[int, ...]:
 
 def first_tokens(document: Mapping[str, Any]) -> Sequence[int]:
     """The tokens that a tokenizer.json puts in front of a text. Raises CheckpointError where they can't be had."""
-    return _first(document.get("post_processor"))
+    return _first(document.get("post_processor"), "cls", 1)
 
 
-def _first(part: Any) -> list[int]:
+def last_tokens(document: Mapping[str, Any]) -> Sequence[int]:
+    """The tokens that a tokenizer.json puts behind a text. Raises CheckpointError where they can't be had."""
+    return _first(document.get("post_processor"), "sep", -1)[::-1]
+
+
+def _first(part: Any, role: str, step: int) -> list[int]:
+    """The tokens from one end of a text: the first of a template, or with a `step` of -1 the last, inwards."""
     kind = part.get("type") if isinstance(part, dict) else None
     try:
         if kind == "Sequence":
-            several = [_first(member) for member in part["processors"]]
+            several = [_first(member, role, step) for member in part["processors"]]
             return [token for some in reversed(several) for token in some]
         if kind in ("BertProcessing", "RobertaProcessing"):
-            return [int(part["cls"][1])]
+            return [int(part[role][1])]
         if kind != "TemplateProcessing":
             return []
         found: list[int] = []
-        for item in part["single"]:
+        for item in part["single"][::step]:
             if "SpecialToken" not in item:
                 break
-            found += part["special_tokens"][item["SpecialToken"]["id"]]["ids"]
+            found += part["special_tokens"][item["SpecialToken"]["id"]]["ids"][::step]
         return [int(token) for token in found]
     except (KeyError, TypeError, ValueError, IndexError):
         raise CheckpointError("tokenizer.json: its post_processor is damaged") from None

@@ -25,6 +25,8 @@ class Seq2SeqConfig(ModelConfig):
     """The number of token ids of sources."""
     shared: bool = False
     """Whether sources and targets have one table of embeddings."""
+    tied: bool = False
+    """Whether the head is the table of embeddings of targets."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

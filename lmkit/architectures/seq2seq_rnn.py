@@ -47,8 +47,6 @@ class Seq2SeqRNNConfig(Seq2SeqConfig):
     timing: str = CURRENT
     context_every_step: bool = False
     input_feeding: bool = False
-    tied: bool = False
-    """Whether the head is the table of embeddings of targets."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

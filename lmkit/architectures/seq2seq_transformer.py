@@ -77,7 +77,6 @@ class Seq2SeqTransformerConfig(Seq2SeqConfig):
     bias: bool = False
     """Whether linear maps within blocks have biases."""
     shared_stacks: bool = False
-    tied: bool = False
     scaled_logits: bool = False
     logits_bias: bool = False
 

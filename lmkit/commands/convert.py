@@ -278,7 +278,7 @@ def _records(files: Mapping[str, memoryview]) -> Iterator[dict[str, Any]]:
 def _write_folder(weights: Any, name: str, output: str | None) -> None:
     from lmkit.architectures.encoder_model import LoadedEncoder
     from lmkit.architectures.fine_tuned import FineTunedWeights
-    from lmkit.architectures.huggingface import encoder_export, export, seq2seq_export
+    from lmkit.architectures.huggingface import decoder_heads, encoder_export, export, seq2seq_export
     from lmkit.architectures.seq2seq_model import LoadedSeq2Seq
 
     if output in (None, streams.STDIN):
@@ -287,7 +287,8 @@ def _write_folder(weights: Any, name: str, output: str | None) -> None:
         if isinstance(weights, LoadedSeq2Seq):
             files = seq2seq_export.write(weights)
         elif isinstance(weights, FineTunedWeights):
-            files = encoder_export.write_fine_tuned(weights)
+            on_encoder = isinstance(weights.body, LoadedEncoder)
+            files = (encoder_export if on_encoder else decoder_heads).write_fine_tuned(weights)
         else:
             files = (encoder_export if isinstance(weights, LoadedEncoder) else export).write(weights)
     write_folder(str(output), files)

@@ -8,6 +8,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.adapted_models import open_adapted_model
 from lmkit.commands.loading.encoders import fine_tuned_backend
+from lmkit.commands.options.finetuning import Windows
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.commands.records.labelled import GOLD, LABEL, Items, LabelledText
 from lmkit.commands.records.sentences import CONLL
@@ -59,6 +60,7 @@ def predict(
             help="Output of taggers: `spans` (records), `bio` (the labels of a line's words), or `conll` columns.",
         ),
     ] = None,
+    windows: Windows = False,
     json: Json = False,
     bare: Annotated[bool, typer.Option("--bare", "-b", help="Print only labels or numbers, one per line.")] = False,
     output: Output = None,
@@ -94,6 +96,7 @@ def predict(
         return
     if shape is not None or form == CONLL:
         raise UsageError("--as and --input conll are for taggers")
+    opened = _in_windows(opened) if windows else opened
     if is_image_classifier(opened):
         label_images(run, opened, name, texts, scores=scores, as_json=json, bare=bare, output=output)
         return
@@ -109,6 +112,24 @@ def predict(
             size = sum(len(text) for item in items for text in item.texts)
             write.group(items, _answers(model_for(size), name, scores=scores)(items))
             progress.advance(len(items))
+    _warn_cut(run, opened)
+
+
+def _in_windows(model: object) -> Any:
+    """The same model, which reads long texts in windows. Raises UsageError for one without a context."""
+    from lmkit.inference.fine_tuned import FineTunedModel
+
+    if not isinstance(model, FineTunedModel):
+        raise UsageError("--windows is for fine-tuned transformers and encoders, other models read texts of any length")
+    return model.in_windows()
+
+
+def _warn_cut(run: Run, model: object) -> None:
+    """Says how many texts were longer than the model's context."""
+    from lmkit.inference.fine_tuned import FineTunedModel
+
+    for limit, count in model.cut.items() if isinstance(model, FineTunedModel) else ():
+        run.terminal.notice(f"{count} texts are longer than {limit} tokens, cut there; --windows reads all of them")
 
 
 def _answers(model: object, name: str, *, scores: bool) -> Answers:

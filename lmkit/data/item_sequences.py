@@ -4,7 +4,8 @@ encoders            [CLS] text [SEP]          [CLS] first [SEP] second [SEP], wi
 language models     start text end            start first end second end      Radford et al. (2018), figure 1
 
 `start` is the model's own start token and `end` its token at the end of a line or a document, which serve as GPT's
-start, delimiter and extract tokens. Sequences beyond the limit lose tokens at the end of the longer text.
+start, delimiter and extract tokens; classifiers of transformers have no `end`. Sequences beyond the limit lose tokens
+at the end of the longer text, or become windows.
 N tokens, W words.
 """
 
@@ -37,11 +38,12 @@ _NO_WORDS = np.zeros(0, dtype=np.int64)
 
 @dataclass(frozen=True)
 class ItemFormat:
-    """How items are read; `limit`: the most tokens of a sequence, None: any number."""
+    """How items are read; `limit`: the most tokens of a sequence, None: any number; see `TaskHead.end_token`."""
 
     tokenizer: Tokenizer
     form: TextFormat | EncoderFormat
     limit: int | None
+    end_token: bool = True
 
     def item(self, texts: Sequence[str]) -> ItemSequence:
         """The sequence of one text or two."""
@@ -55,6 +57,31 @@ class ItemFormat:
                 break
             parts[longest] = parts[longest][:-1]
         return self._around(parts)._replace(lost=lost)
+
+    def item_windows(self, texts: Sequence[str]) -> list[ItemSequence]:
+        """The sequences of one text or two: one where they fit, else windows over the longer one.
+
+        A window has as many tokens as fit, and half of those of the window before; the last ends with the text. The
+        shorter text of a pair is in all of them, at most half a window of it.
+        """
+        parts = [self._encoded(text) for text in texts]
+        around = len(self._around([np.zeros(0, np.int32)] * len(parts)).ids)
+        if self.limit is None or sum(map(len, parts)) + around <= self.limit:
+            return [self._around(parts)]
+        room = max(1, self.limit - around)
+        longest = max(range(len(parts)), key=lambda place: len(parts[place]))
+        kept = [part[: room // 2] for part in parts]
+        lost = sum(
+            len(part) - len(own) for place, (part, own) in enumerate(zip(parts, kept, strict=True)) if place != longest
+        )
+        text = parts[longest]
+        size = max(1, room - sum(len(own) for place, own in enumerate(kept) if place != longest))
+        begins = [*range(0, max(1, len(text) - size), max(1, size // 2)), max(0, len(text) - size)]
+        found = []
+        for begin in dict.fromkeys(begins):
+            kept[longest] = text[begin : begin + size]
+            found.append(self._around(kept)._replace(lost=lost))
+        return found
 
     def words(self, words: Sequence[str]) -> ItemSequence:
         """The sequence of words, and the place of the token of each that is labelled, of those that fit."""
@@ -117,11 +144,15 @@ class ItemFormat:
             made = self.form.single(parts[0]) if len(parts) == 1 else self.form.pair(parts[0], parts[1])
             return ItemSequence(made.ids, made.segments, 0, _NO_WORDS)
         start = [self.form.start] if self.form.bos == ALWAYS else []
-        ids = np.concatenate([start, *(np.append(part, self._end) for part in parts)]).astype(np.int32)
+        ends = [self.end] if self.end_token else []
+        ids = np.concatenate([start, *(np.append(part, ends) for part in parts)]).astype(np.int32)
+        if not len(ids):  # there is a state to read at least
+            ids = np.array([self.form.start], dtype=np.int32)
         return ItemSequence(ids, np.zeros(len(ids), dtype=np.int32), len(start), _NO_WORDS)
 
     @property
-    def _end(self) -> int:
+    def end(self) -> int:
+        """The token behind each text."""
         assert isinstance(self.form, TextFormat)
         found = (self.form.newline_id, self.form.document_end, *self.form.ends, self.form.start)
         return next(token for token in found if token is not None)

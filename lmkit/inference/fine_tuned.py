@@ -4,8 +4,10 @@ Items are run one by one, so that no number depends on which others there are, u
 N items, D width, K labels.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -25,7 +27,7 @@ BATCH_TOKENS, ROWS = 1 << 12, 64
 """How many tokens another backend reads at once, about."""
 
 _ACTIVATIONS: Mapping[str, Callable[[F32], F32]] = {
-    "tanh": np.tanh, "relu": functional.relu, "gelu": functional.gelu_erf,
+    "tanh": np.tanh, "relu": functional.relu, "gelu": functional.gelu_erf, "silu": functional.silu,
 }  # fmt: skip
 
 
@@ -34,15 +36,23 @@ class FineTunedModel:
 
     def __init__(self, weights: FineTunedWeights) -> None:
         self.weights, self.head, self.kind, self.digest = weights, weights.head, weights.kind, weights.digest
-        self._format = item_format(weights.body)
+        self._format = item_format(weights.body, end_token=weights.head.end_token)
         self.body: Any = imported(NETWORKS[weights.kind].model)(weights.body)
         """The model under the head."""
         self._encoder: Encoder | None = None
+        self.cut: Counter[int] = Counter()
+        """How many texts were longer than a limit, and cut there; shared with copies on other backends."""
 
     def on(self, encoder: Encoder) -> Self:
         """The same model on another backend's encoder of the same weights, which reads items in batches."""
         made = copy(self)
         made._encoder = encoder
+        return made
+
+    def in_windows(self) -> Self:
+        """The same model, which reads long texts in windows."""
+        made = copy(self)
+        made.head = replace(self.head, windows=True)
         return made
 
     def _mapped(self, items: Sequence[ItemSequence], reduce: Callable[[F32, ItemSequence], F32]) -> list[F32]:
@@ -84,18 +94,36 @@ class FineTunedModel:
             states = self.body.hidden_states(item.ids, item.segments, [len(item.ids)])
             return states
         states = self.body.vectors(item.ids[item.start :])
-        return states
+        return states if len(states) else self.body.hidden(self.body.start())[None]
 
     def _outputs(self, items: Sequence[tuple[str, ...]]) -> F64:
-        """The numbers of the head, (N, K)."""
-        sequences = [self._format.item(item) for item in items]
-        return np.stack([self._headed(one) for one in self._mapped(sequences, lambda own, _: self._pooled(own))])
+        """What the task makes of the numbers of the head, (N, K): of a long text's windows the mean."""
+        several = [self._sequences(item) for item in items]
+        flat = self._mapped([one for own in several for one in own], lambda own, _: self._pooled(own))
+        found = self._answers(np.stack([self._headed(one) for one in flat]))
+        ends = np.cumsum([len(own) for own in several])[:-1]
+        return found if len(found) == len(items) else np.stack([own.mean(axis=0) for own in np.split(found, ends)])
+
+    def _sequences(self, item: tuple[str, ...]) -> list[ItemSequence]:
+        if self.head.windows:
+            return self._format.item_windows(item)
+        made = self._format.item(item)
+        if made.lost and self._format.limit is not None:
+            self.cut[self._format.limit] += 1
+        return [made]
+
+    def _answers(self, outputs: F64) -> F64:
+        """The numbers of the head, (N, K), as they are."""
+        return outputs
 
     def _headed(self, vectors: F32) -> F64:
         """W h + b of vectors, (..., D), after the dense layer where the head has one."""
         if self.head.dense:
             weight, bias = (self.weights.tensors[f"head.dense.{part}"] for part in ("weight", "bias"))
             vectors = _ACTIVATIONS[self.head.dense](vectors @ weight.T + bias)
+        if self.head.norm_epsilon:
+            weight, bias = (self.weights.tensors[f"head.norm.{part}"] for part in ("weight", "bias"))
+            vectors = functional.layer_norm(vectors, weight, bias, self.head.norm_epsilon)
         weight, bias = (self.weights.tensors[name].astype(np.float64) for name in ("head.weight", "head.bias"))
         found: F64 = vectors.astype(np.float64) @ weight.T + bias
         return found
@@ -121,8 +149,11 @@ class FineTunedClassifier(FineTunedModel):
 
     def label_probabilities(self, items: Sequence[tuple[str, ...]]) -> F64:
         """See `Classifier.label_probabilities`."""
-        logits = self._outputs(items)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return self._outputs(items)
+
+    def _answers(self, outputs: F64) -> F64:
+        """Probabilities, (N, K), of logits."""
+        odds = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         found: F64 = odds / odds.sum(axis=1, keepdims=True)
         return found
 

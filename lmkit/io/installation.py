@@ -6,7 +6,6 @@ import shlex
 import shutil
 import sys
 from contextlib import suppress
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,8 @@ def shared_file(name: str) -> Path | None:
 
     None where it is neither.
     """
+    from importlib import metadata  # takes a twentieth of the time of a command
+
     beside = Path(lmkit.__file__).resolve().parent.parent / name
     if beside.is_file():
         return beside
@@ -59,6 +60,8 @@ def adding(package: str) -> str:
 
 def requirement(package: str) -> str:
     """The package with the versions that lmkit works with: `torch>=2.6`; its name alone where they are not known."""
+    from importlib import metadata
+
     with suppress(metadata.PackageNotFoundError):
         for line in metadata.requires(DISTRIBUTION) or ():
             wanted, _, condition = line.partition(";")

@@ -13,7 +13,8 @@ from lmkit.metrics.comparison import Comparison, Sample, of_samples
 from lmkit.metrics.span_extraction import Span
 from lmkit.protocols import F64, I64
 
-MEASURES = ("precision", "recall", "f1", "accuracy")
+ACCURACY = "accuracy"
+MEASURES = ("precision", "recall", "f1", ACCURACY)
 Labels = Sequence[Sequence[str]]
 """Labels of each sentence's tokens."""
 FindSpans = Callable[[Sequence[str]], list[Span]]
@@ -72,14 +73,21 @@ def values(found: Counts) -> dict[str, float]:
     return {name: value.item() for name, value in measured(found, ones).items()}
 
 
-def compare(systems: Sequence[Counts], sampling: Sampling, differing: int) -> Comparison:
-    """Compare each of MEASURES of a system, or of two that differ in the labels of `differing` sentences."""
+def compare(
+    systems: Sequence[Counts], sampling: Sampling, differing: int, names: Sequence[str] = MEASURES
+) -> Comparison:
+    """Compare some of MEASURES of a system, or of two that differ in the labels of `differing` sentences."""
     ones = np.ones(len(systems[0].tokens), dtype=np.int64)
 
-    def sample(one: Counts) -> Sample:
-        return Sample(values(one), lambda counts: measured(one, counts, np.nan), ones)
+    def measures(one: Counts, counts: I64) -> dict[str, F64]:
+        found = measured(one, counts, np.nan)
+        return {name: found[name] for name in names}
 
-    return of_samples([sample(one) for one in systems], sampling, dict.fromkeys(MEASURES, least_p(differing)))
+    def sample(one: Counts) -> Sample:
+        found = values(one)
+        return Sample({name: found[name] for name in names}, lambda counts: measures(one, counts), ones)
+
+    return of_samples([sample(one) for one in systems], sampling, dict.fromkeys(names, least_p(differing)))
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,10 @@ class Network(nn.Module, ABC):
             rows.setdefault(place.parameter, []).extend([height // blocks] * blocks)
         return rows
 
+    def tables(self) -> set[str]:
+        """Parameters of this module that are embeddings, and may move at a rate of their own."""
+        return set()
+
     def to_arrays(self) -> dict[str, Array]:
         """Copies of the weights, float32."""
         own = {name: to_array(tensor) for name, tensor in self.named_parameters()}

@@ -21,6 +21,10 @@ class Seq2SeqNetwork(Network):
     settings: Seq2SeqConfig
     embed_tokens: nn.Embedding
 
+    def tables(self) -> set[str]:
+        """See `Network.tables`; none where a table is the head too."""
+        return set() if self.settings.tied else {self.places[name].parameter for name in self.settings.tables()}
+
     @abstractmethod
     def encode(self, sources: Tensor, lengths: Tensor) -> Any:
         """What the decoder needs of sources, (B, S), of which (B,) tokens count."""

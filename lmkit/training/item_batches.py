@@ -20,7 +20,7 @@ class Items:
     targets  a label's number, or a number, (N,), int64 or float32; of a tagger none
     costs    weights of items, (N,)
     words    of a tagger: the label's number of each word that has a place
-    windows  of a tagger: how many sequences each sentence has
+    windows  how many sequences each text or sentence has; none: one each
     """
 
     sequences: Sequence[ItemSequence]

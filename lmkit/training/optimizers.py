@@ -24,11 +24,15 @@ before make of [0.01, 1]; together they take that to [0.73, 1.27]. After Amsel e
 
 @dataclass(frozen=True)
 class LearningRates:
-    """Peak learning rates: of AdamW for embeddings, heads, biases and norms, of Muon for matrices; and decay."""
+    """Peak learning rates: of AdamW for embeddings, heads, biases and norms, of Muon for matrices; and decay.
+
+    `embeddings` is AdamW's for what a network names as tables of embeddings; None: as `adam`.
+    """
 
     adam: float
     muon: float
     weight_decay: float = 0.0
+    embeddings: float | None = None
 
 
 class AdamW:

@@ -39,11 +39,19 @@ class SupervisedValidation:
             return self._of_words(outputs, network.label_chain() if self.head.crf else None)
         found = np.stack(outputs)
         if self.head.task == CLASSIFY:
-            return self._of_labels(found)
+            logs = found - np.logaddexp.reduce(found, axis=1, keepdims=True)
+            return self._of_labels(np.log(self._means(np.exp(logs))) if len(logs) > len(self.gold) else logs)
+        found = self._means(found)
         gold = np.array(self.gold, dtype=np.float64)
         measured = regression.measured(gold, self.middle + self.scale * found[:, 0])
         mse = float(measured["mse"] or 0.0)
         return {"loss": mse / 2} | {name: -1.0 if value is None else value for name, value in measured.items()}
+
+    def _means(self, answers: F64) -> F64:
+        """The mean of the answers of each text's windows."""
+        if len(answers) == len(self.gold):
+            return answers
+        return np.stack([np.mean(own, axis=0) for own in np.split(answers, np.cumsum(self.items.windows)[:-1])])
 
     def _sentences(self, parts: Sequence[Any]) -> list[Any]:
         """What there is of each window of words, joined to what there is of each sentence."""
@@ -52,13 +60,12 @@ class SupervisedValidation:
         ends = np.cumsum(self.items.windows)
         return [np.concatenate(parts[end - count : end]) for end, count in zip(ends, self.items.windows, strict=True)]
 
-    def _of_labels(self, logits: F64) -> dict[str, float]:
+    def _of_labels(self, logs: F64) -> dict[str, float]:
         names = self.head.labels
-        logs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
         numbers = {name: number for number, name in enumerate(names)}
         known = [(row, numbers[str(label)]) for row, label in enumerate(self.gold) if label in numbers]
         loss = -float(np.mean([logs[row, label] for row, label in known])) if known else 0.0
-        guesses = [names[number] for number in logits.argmax(axis=1).tolist()]
+        guesses = [names[number] for number in logs.argmax(axis=1).tolist()]
         measured = classification.values(classification.cells([str(label) for label in self.gold], guesses))
         return {"loss": loss, "accuracy": measured["accuracy"], "macro_f1": measured["macro_f1"]}
 

@@ -92,7 +92,10 @@ class Trainer:
             name: tensor for name, tensor in network.named_parameters() if tensor.requires_grad
         }
         matrices = network.matrices() if plan.optimizer == "muon" else {}
-        self._adam = AdamW({name: tensor for name, tensor in parameters.items() if name not in matrices})
+        tables = network.tables() if plan.rates.embeddings is not None else set()
+        self._tables = AdamW({name: tensor for name, tensor in parameters.items() if name in tables})
+        others = {name: tensor for name, tensor in parameters.items() if name not in tables and name not in matrices}
+        self._adam = AdamW(others)
         self._muon = Muon({name: parameters[name] for name in matrices}, matrices)
         self.step = self.tokens = 0
         self.seconds = 0.0
@@ -194,7 +197,7 @@ class Trainer:
         torch.manual_seed(((self.plan.seed * 1_000_003 + self.step) * 4099 + self._world.rank) % SEEDS)
         batch = self._objective.prepare(self._batches.batch(self.step))
         sums, lanes = self._gradients(batch)
-        norm = clip(self._adam.parameters + self._muon.parameters, self.plan.clip)
+        norm = clip(self._parameters, self.plan.clip)
         totals = self._world.summed(list(sums.values()))
         numbers = self._objective.numbers(dict(zip(sums, totals, strict=True)), batch.weight)
         if not all(map(math.isfinite, (*numbers.values(), norm))):
@@ -248,12 +251,17 @@ class Trainer:
     def _move(self, factor: float) -> None:
         """One step of the optimizers at a share of their peak rates."""
         rates = self.plan.rates
-        self._adam.step(self.step + 1, min(factor * rates.adam, HIGHEST_RATE), rates.weight_decay)
+        for adam, peak in ((self._adam, rates.adam), (self._tables, rates.embeddings or 0.0)):
+            adam.step(self.step + 1, min(factor * peak, HIGHEST_RATE), rates.weight_decay)
         self._muon.step(min(factor * rates.muon, HIGHEST_RATE), rates.weight_decay)
         self._forget_gradients()
 
+    @property
+    def _parameters(self) -> list[Tensor]:
+        return self._adam.parameters + self._tables.parameters + self._muon.parameters
+
     def _forget_gradients(self) -> None:
-        for parameter in self._adam.parameters + self._muon.parameters:
+        for parameter in self._parameters:
             parameter.grad = None
 
     # Stopping and going on.
@@ -303,6 +311,7 @@ class Trainer:
 
     def _moments(self) -> Iterator[tuple[str, Tensor]]:
         yield from self._adam.state()
+        yield from self._tables.state()
         yield from self._muon.state()
 
     def _lane(self, lanes: list[Tensor], part: I64) -> State:

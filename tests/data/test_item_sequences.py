@@ -63,3 +63,18 @@ def test_words_have_their_first_piece_or_their_last(both_ways, left_to_right):
     assert [made.tokenizer.piece(found.ids[place]) for place in found.words] == [b"b", b"c"]
     cut = both_ways(4).words(["cats", "sat", "cat"])
     assert (np.diff(cut.words).tolist(), len(cut.ids), cut.lost) == ([], 4, 2)
+
+
+def test_long_texts_in_windows(both_ways, left_to_right):
+    made = left_to_right(6)  # <s>, 4 bytes and </s>
+    found = [shown(one, made.tokenizer) for one in made.item_windows(["abcdefg"])]
+    assert found == ["<s> a b c d </s>", "<s> c d e f </s>", "<s> d e f g </s>"]
+    assert [shown(one, made.tokenizer) for one in made.item_windows(["abcd"])] == ["<s> a b c d </s>"]
+    assert len(left_to_right().item_windows(["ab" * 100])) == 1
+    own = both_ways(7)
+    found = [shown(one, own.tokenizer) for one in own.item_windows(["the cat sat on a mat", "a dog"])]
+    assert found[0] == "[CLS] the cat [SEP] a dog [SEP]"
+    assert found[-1] == "[CLS] a mat [SEP] a dog [SEP]"
+    assert all(one.lost == 0 and len(one.ids) <= 7 for one in own.item_windows(["the cat sat on a mat", "a dog"]))
+    tiny = left_to_right(2).item_windows(["abc"])  # no room at all: a token each
+    assert [len(one.ids) for one in tiny] == [3, 3, 3]

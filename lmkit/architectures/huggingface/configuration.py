@@ -19,6 +19,8 @@ GPT2 = "GPT2LMHeadModel"
 LLAMA, MISTRAL, QWEN2, QWEN3 = (f"{name}ForCausalLM" for name in ("Llama", "Mistral", "Qwen2", "Qwen3"))
 KINDS: Mapping[str, str] = {GPT2: "gpt2", LLAMA: "llama", MISTRAL: "mistral", QWEN2: "qwen2", QWEN3: "qwen3"}
 """The architectures that are read, and the `model_type` of each."""
+TASKS = ("ForSequenceClassification", "ForTokenClassification")
+"""How the classes of models with a head for a task end."""
 
 _SHARED: Mapping[str, Any] = {
     "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
@@ -55,6 +57,8 @@ def architecture(config: Mapping[str, Any]) -> str:
     named = config.get("architectures")
     if isinstance(named, list) and len(named) == 1 and named[0] in KINDS:
         return str(named[0])
+    if has_task(config):
+        return _of_task(config["architectures"][0])
     by_type = [name for name, kind in KINDS.items() if kind == config.get("model_type")]
     if named is None and by_type:
         return by_type[0]
@@ -62,12 +66,31 @@ def architecture(config: Mapping[str, Any]) -> str:
     raise CheckpointError(f"architecture {what!r} is not one of {', '.join((*KINDS, *CLASSES, *NAMES))}")
 
 
+def has_task(config: Mapping[str, Any]) -> bool:
+    """Whether a config.json is that of a classifier, a regressor or a tagger with one of KINDS below its head."""
+    named = config.get("architectures")
+    return isinstance(named, list) and len(named) == 1 and bool(_of_task(str(named[0])))
+
+
+def class_of_task(architecture: str, task: str) -> str:
+    """The class of one of KINDS with one of TASKS."""
+    return architecture.removesuffix("LMHeadModel").removesuffix("ForCausalLM") + task
+
+
+def _of_task(name: str) -> str:
+    """Which of KINDS a class with a head for a task has below it; empty for others."""
+    return next((one for one in KINDS for task in TASKS if class_of_task(one, task) == name), "")
+
+
 def settings_of(config: Mapping[str, Any]) -> TransformerConfig:
-    """The settings that a config.json says. Raises CheckpointError naming what can't be run exactly."""
+    """The settings that a config.json says; a body without a head counts as tied.
+
+    Raises CheckpointError naming what can't be run exactly.
+    """
     name = architecture(config)
     if config.get("quantization_config") is not None:
         raise CheckpointError("its weights are quantized (quantization_config), which lmkit does not read")
-    values = {**DEFAULTS[name], **config}
+    values = {**DEFAULTS[name], **config, **({"tie_word_embeddings": True} if has_task(config) else {})}
     try:
         return _gpt2(values) if name == GPT2 else _llama(name, values)
     except UsageError as error:

@@ -19,7 +19,6 @@ from lmkit.architectures.published_settings import CONFIG, to_folder
 from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.checkpoint import serialize_tensors
 from lmkit.data.encoder_sequences import ROLES, EncoderFormat
-from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import line_ends
 
@@ -60,11 +59,7 @@ def write(weights: LoadedEncoder, head: WrittenHead | None = None) -> dict[str, 
 
 def write_fine_tuned(weights: FineTunedWeights) -> dict[str, Iterable[bytes | memoryview]]:
     """The folder of a classifier, regressor or tagger. Raises CheckpointError where transformers has no such model."""
-    if not isinstance(weights.body, LoadedEncoder):
-        raise CheckpointError(
-            f"of kind {weights.kind} with a head: only encoders become classifiers of transformers",
-            hint="its classifiers of other models have no bias, and read texts another way",
-        )
+    assert isinstance(weights.body, LoadedEncoder), "decoders are those of decoder_heads"
     body, settings = weights.body, weights.body.settings
     head = task_heads.write(weights.head, weights.tensors, body.tensors, settings, kind_for(settings))
     return write(body, head)

@@ -83,16 +83,17 @@ def write(weights: LoadedModel) -> dict[str, Iterable[bytes | memoryview]]:
     }  # fmt: skip
     generation = dict(weights.published.generation) or {"_from_model_config": True}
     return {
-        CONFIG: _json(config),
-        GENERATION: _json({"pad_token_id": None, **generation, **special}),
+        CONFIG: json_lines(config),
+        GENERATION: json_lines({"pad_token_id": None, **generation, **special}),
         WEIGHTS: serialize_tensors(tensors.write(name, weights.settings, weights.tensors), {"format": "pt"}),
         TOKENIZER: [tokenizer],
-        TOKENIZER_CONFIG: _json(_tokenizer_config(weights)),
+        TOKENIZER_CONFIG: json_lines(_tokenizer_config(weights)),
         **{file: [data] for file, data in to_folder(weights.published).items()},
     }
 
 
-def _json(value: object) -> Iterator[bytes]:
+def json_lines(value: object) -> Iterator[bytes]:
+    """A file of a folder that holds JSON."""
     yield (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 

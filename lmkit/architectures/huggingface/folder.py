@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 from lmkit.architectures import published_settings
 from lmkit.architectures.config import ModelConfig
 from lmkit.architectures.huggingface import tensors
-from lmkit.architectures.huggingface.configuration import DEFAULTS, GPT2, LLAMA, QWEN2, architecture, settings_of
+from lmkit.architectures.huggingface.configuration import (
+    DEFAULTS,
+    GPT2,
+    LLAMA,
+    QWEN2,
+    architecture,
+    has_task,
+    settings_of,
+)
 from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.published_settings import CONFIG, Files, Published
 from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
@@ -91,6 +99,8 @@ def describe(files: Files) -> Description:
         config = parse_json(bytes(files[CONFIG]), "an object of settings")
     name, settings = architecture(config), settings_of(config)
     stored = tensors.with_prefix(name, stored_in(files))
+    if has_task(config):
+        stored = {key: tensor for key, tensor in stored.items() if not key.startswith(tensors.TASK_HEADS)}
     if settings.tied and not tensors.ties(name, stored):
         settings = replace(settings, tied=False)
     found = Description(name, config, settings, stored)

@@ -21,7 +21,7 @@ from lmkit.architectures.heads import TAG, TaskHead
 from lmkit.architectures.huggingface import encoder_tensors, task_heads
 from lmkit.architectures.huggingface import tensors as decoder_tensors
 from lmkit.architectures.huggingface.configuration import GPT2, KINDS
-from lmkit.architectures.huggingface.encoder_configuration import kind_for
+from lmkit.architectures.huggingface.encoder_configuration import MODERNBERT, kind_for
 from lmkit.architectures.huggingface.export import architecture_for
 from lmkit.architectures.published_settings import Files
 from lmkit.architectures.transformer import TransformerConfig
@@ -210,6 +210,8 @@ def _head(
     other = next((name for name in others if not name.startswith(known)), None)
     if other is not None or not isinstance(body, LoadedEncoder):
         raise CheckpointError(f"{WEIGHTS}: {other!r} was trained whole, which lmkit does not read")
+    if kind == MODERNBERT:
+        raise CheckpointError(f"{WEIGHTS}: it has a part of ModernBERT's classifier, the rest of which is in its base")
     suffix = task_heads.TOKENS if config.get("task_type") == "TOKEN_CLS" else task_heads.SEQUENCE
     said = {"architectures": [suffix], "id2label": about.get("id2label")}
     return task_heads.read(kind, said, body.settings, others)

@@ -2,19 +2,21 @@
 
     bert         W p + b of the pooler's p            roberta  W tanh(V h + c) + b of the first token's h
     distilbert   W relu(V h + c) + b                  electra  W gelu(V h + c) + b
+    modernbert   W norm(f(V h + c)) + b of the first token's h or the mean, with the activation f of the body
 
-A tagger is W h + b of each token's h in all of them. A head of ours that reads h itself goes through the inner layer
-of theirs: relu(x) - relu(-x) = gelu(x) - gelu(-x) = x, with V = (W; -W), and tanh(e x) / e is x within e^2 x^3 / 3.
+A tagger is W h + b of each token's h in all of them but ModernBERT, whose layer it has too. A head of ours that reads
+h itself goes through the inner layer of the others: relu(x) - relu(-x) = gelu(x) - gelu(-x) = x, with V = (W; -W), and
+tanh(e x) / e is x within e^2 x^3 / 3.
 K labels, D width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lmkit.architectures.encoder import EncoderConfig
-from lmkit.architectures.heads import ANY_SIDES, CLASSIFY, FIRST, REGRESS, TAG, TaskHead
+from lmkit.architectures.heads import ANY_SIDES, CLASSIFY, FIRST, MEAN, REGRESS, TAG, TaskHead
 from lmkit.architectures.huggingface.encoder_configuration import (
     BERT,
     DISTILBERT,
@@ -39,6 +41,8 @@ _PLACES = {
 }  # fmt: skip
 """The modules of classifiers, and ours."""
 _TAGGER = {"head": "classifier"}
+_MODERN = {"head.dense": "head.dense", "head.norm": "head.norm", "head": "classifier"}
+_MODERN_POOLINGS = {"cls": FIRST, "mean": MEAN}
 
 
 def has_head(config: Mapping[str, Any]) -> bool:
@@ -53,24 +57,57 @@ def read(
     """The head that `has_head` found, and its tensors, float32. Raises CheckpointError for what lmkit can't run."""
     tags = str(config["architectures"][0]).endswith(TOKENS)
     if kind == MODERNBERT:
-        raise CheckpointError("ModernBERT's heads for classification have a norm, which lmkit does not run")
-    if config.get("problem_type") == "multi_label_classification":
-        raise CheckpointError("its problem_type is multi_label_classification: lmkit gives an item one label")
+        return _read_modern(config, settings, stored, tags=tags)
     dense = "" if tags or settings.pooler else _DENSE[kind]
     modules = _TAGGER if tags else _PLACES[kind]
-    out = modules["head"]
+    task, labels = task_of(config, stored, modules["head"], tags=tags)
+    head = TaskHead(
+        task=task, width=settings.width, labels=labels, pooling=FIRST, sides=1 if tags else ANY_SIDES, dense=dense
+    )
+    return head, arrays_of(head, modules, stored)
+
+
+def _read_modern(
+    config: Mapping[str, Any], settings: EncoderConfig, stored: Mapping[str, Stored], *, tags: bool
+) -> tuple[TaskHead, dict[str, Array]]:
+    """ModernBERT's; biases that its settings leave out are zero."""
+    pooling = _MODERN_POOLINGS.get(config.get("classifier_pooling") or "cls")
+    if pooling is None:
+        raise CheckpointError(f"its classifier_pooling {config['classifier_pooling']!r} is neither cls nor mean")
+    task, labels = task_of(config, stored, _MODERN["head"], tags=tags)
+    head = TaskHead(
+        task=task, width=settings.width, labels=labels, pooling=FIRST if tags else pooling,
+        sides=1 if tags else ANY_SIDES, dense=settings.plain_activation, norm_epsilon=settings.norm_epsilon,
+    )  # fmt: skip
+    has = {"head.dense.bias": settings.bias, "head.norm.bias": settings.norm_bias}
+    return head, arrays_of(head, _MODERN, stored, [name for name, there in has.items() if not there])
+
+
+def task_of(
+    config: Mapping[str, Any], stored: Mapping[str, Stored], out: str, *, tags: bool
+) -> tuple[str, tuple[str, ...]]:
+    """The task of a head whose last module is `out`, and its labels; a regressor has none.
+
+    Raises CheckpointError where labels do not fit, or an item has several.
+    """
+    if config.get("problem_type") == "multi_label_classification":
+        raise CheckpointError("its problem_type is multi_label_classification: lmkit gives an item one label")
     rows = stored[f"{out}.weight"].shape[0] if f"{out}.weight" in stored else 0
     labels = _labels(config, rows)
     task = TAG if tags else REGRESS if len(labels) == 1 else CLASSIFY
-    head = TaskHead(
-        task=task, width=settings.width, labels=() if task == REGRESS else labels, pooling=FIRST,
-        sides=1 if tags else ANY_SIDES, dense=dense,
-    )  # fmt: skip
+    return task, () if task == REGRESS else labels
+
+
+def arrays_of(
+    head: TaskHead, modules: Mapping[str, str], stored: Mapping[str, Stored], without: Sequence[str] = ()
+) -> dict[str, Array]:
+    """The tensors of a head by the names of a file's modules, float32; those `without` a place there are zero."""
     found = {}
     for name, shape in head.shapes().items():
         module, _, end = name.rpartition(".")
-        found[name] = _array(f"{modules[module]}.{end}", shape, stored)
-    return head, found
+        absent = name in without
+        found[name] = np.zeros(shape, np.float32) if absent else _array(f"{modules[module]}.{end}", shape, stored)
+    return found
 
 
 def _labels(config: Mapping[str, Any], rows: int) -> tuple[str, ...]:
@@ -113,15 +150,11 @@ def write(
     head: TaskHead, tensors: Mapping[str, Array], body: Mapping[str, Array], settings: EncoderConfig, kind: str
 ) -> WrittenHead:
     """A head on an encoder of a `model_type`. Raises CheckpointError where transformers has no such."""
+    config = config_of(head)
     if kind == MODERNBERT:
-        raise CheckpointError("transformers puts a further layer between ModernBERT and its classifier")
-    if head.crf:
-        raise CheckpointError("its head has a conditional random field, which transformers' taggers have not")
-    names = head.labels or ("LABEL_0",)
-    config = {
-        "id2label": {str(number): name for number, name in enumerate(names)},
-        "label2id": {name: number for number, name in enumerate(names)},
-    }  # fmt: skip
+        return _write_modern(head, tensors, settings, config)
+    if head.norm_epsilon:
+        raise CheckpointError(f"its head has a layer norm, which {kind}'s has not")
     if head.task == TAG:
         return WrittenHead(kind, TOKENS, config, _named(_TAGGER, tensors), False)
     if head.pooling != FIRST:
@@ -129,8 +162,6 @@ def write(
             f"its head pools by {head.pooling}: transformers' classifiers read the first token",
             hint="fine-tune with --pooling cls",
         )
-    problem = "regression" if head.task == REGRESS else "single_label_classification"
-    config |= {"problem_type": problem}
     pools = kind == BERT and settings.pooler
     if pools and not head.dense:
         return WrittenHead(kind, SEQUENCE, config, _named(_PLACES[kind], tensors), True)
@@ -145,6 +176,39 @@ def write(
     if dense != _DENSE[kind] or pools:
         raise CheckpointError(f"its head has a layer with {dense}, which {kind}'s has not")
     return WrittenHead(kind, SEQUENCE, config, _named(_PLACES[kind], made), False)
+
+
+def config_of(head: TaskHead) -> dict[str, Any]:
+    """What a config.json says of a head. Raises CheckpointError where transformers has no such."""
+    if head.crf:
+        raise CheckpointError("its head has a conditional random field, which transformers' taggers have not")
+    names = head.labels or ("LABEL_0",)
+    config: dict[str, Any] = {
+        "id2label": {str(number): name for number, name in enumerate(names)},
+        "label2id": {name: number for number, name in enumerate(names)},
+    }  # fmt: skip
+    if head.task == TAG:
+        return config
+    return config | {"problem_type": "regression" if head.task == REGRESS else "single_label_classification"}
+
+
+def _write_modern(
+    head: TaskHead, tensors: Mapping[str, Array], settings: EncoderConfig, config: Mapping[str, Any]
+) -> WrittenHead:
+    if head.dense != settings.plain_activation or head.norm_epsilon != settings.norm_epsilon:
+        raise CheckpointError(
+            f"its head is linear: ModernBERT's has a layer with {settings.plain_activation} and a norm, which keeps no "
+            "lengths"
+        )
+    own = dict(tensors)
+    for name, there in (("head.dense.bias", settings.bias), ("head.norm.bias", settings.norm_bias)):
+        if not there and own.pop(name).any():
+            raise CheckpointError(f"its head has {name}, which a ModernBERT without such biases has not")
+    pooling = next((name for name, ours in _MODERN_POOLINGS.items() if ours == head.pooling), None)
+    if pooling is None:
+        raise CheckpointError(f"its head pools by {head.pooling}, ModernBERT's by cls or mean")
+    suffix = TOKENS if head.task == TAG else SEQUENCE
+    return WrittenHead(MODERNBERT, suffix, {**config, "classifier_pooling": pooling}, _named(_MODERN, own), False)
 
 
 def _named(modules: Mapping[str, str], tensors: Mapping[str, Array]) -> dict[str, Array]:

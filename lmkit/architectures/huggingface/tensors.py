@@ -18,6 +18,8 @@ from lmkit.errors import CheckpointError
 
 HEAD, EMBEDDINGS = "lm_head.weight", "embed_tokens.weight"
 FLOATS = ("F32", "F16", "BF16")
+TASK_HEADS = ("score.", "classifier.", "transformer.score.", "transformer.classifier.")
+"""Heads of classifiers and taggers, which are no part of a body; the longer names are those of `with_prefix`."""
 _WHOLE = {"embed_tokens": "wte", "embed_positions": "wpe", "norm": "ln_f", "lm_head": "lm_head"}
 _IN_BLOCK = {
     "input_layernorm": "ln_1", "post_attention_layernorm": "ln_2", "self_attn.o_proj": "attn.c_proj",

@@ -92,7 +92,7 @@ def grams_of_file(piece: tuple[CorpusInput, str, int]) -> Any:
         keys.append(own_keys)
         places.append(own_places + words)
         words += int(own_sizes.sum())
-    return tuple(map(np.concatenate, (sizes, keys, places)))
+    return np.concatenate(sizes), np.concatenate(keys), np.concatenate(places)
 
 
 def _keep_places(chunk: Chunk, places: Any) -> None:

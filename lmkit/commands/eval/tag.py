@@ -14,6 +14,9 @@ from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import write_rows
 
+NONE = "none"
+"""The scheme of labels that make no spans."""
+
 
 @with_groups()
 def tag(
@@ -31,8 +34,9 @@ def tag(
     scheme: Annotated[
         str,
         typer.Option(
-            "--scheme", metavar="NAME", callback=choice("auto", "bio", "bioes"),
-            help="Labelling scheme: `bio`, `bioes`, or `auto`, `bioes` where gold labels begin with E- or S-.",
+            "--scheme", metavar="NAME", callback=choice("auto", "bio", "bioes", NONE),
+            help="Labelling scheme: `bio`, `bioes`, `none` (accuracy alone), or `auto`, `bioes` where gold labels "
+            "begin with E- or S-.",
         ),
         Before("resamples"),
     ] = "auto",
@@ -51,7 +55,7 @@ def tag(
 
     Precision, recall and F1 are of spans: one is right if its type and both ends are. `accuracy` is that of tokens.
     Spans must keep to the scheme, as in seqeval's strict mode: B-X I-X ..., with BIOES S-X or B-X ... E-X. 0 / 0
-    counts as 0. -b prints `f1`.
+    counts as 0. -b prints `f1`. Labels without spans, such as parts of speech, are --scheme none: accuracy alone.
 
     Sentences are CoNLL columns (first the token, last the label) between blank lines, or records of `tokens` and
     `labels`. Without --gold the column before the last has the gold labels, as in conlleval's input. Intervals are
@@ -65,6 +69,8 @@ def tag(
     """
     from lmkit.metrics import span_extraction, tagging
 
+    if scheme == NONE and (types or lenient):
+        raise UsageError("--scheme none has no spans: leave out --types and --lenient")
     if options.bare and types:
         raise UsageError("--bare cannot be combined with --types, which prints a table")
     with metrics.open_report(run, "tag", options, (file, gold, options.against)) as report:
@@ -76,20 +82,26 @@ def tag(
             _check_tokens(first, others, file, options.against)
             systems.append([sentence.labels for sentence in others])
         used = span_extraction.scheme_of(right) if scheme == "auto" else scheme
-        _check_labels(first, [right, *systems], used)
         find = span_extraction.lenient_spans if lenient else span_extraction.strict_spans
-        found = [tagging.count(right, labels, lambda labels: find(labels, used)) for labels in systems]
+        if used != NONE:
+            _check_labels(first, [right, *systems], used)
+        found = [
+            tagging.count(right, labels, lambda labels: [] if used == NONE else find(labels, used))
+            for labels in systems
+        ]  # fmt: skip
         rows = [vars(one) for one in tagging.types(found[0])]
         if types and not options.json:
             header = ("type", "precision", "recall", "f1", "support")
             write_rows(report.out, header, [tuple(row.values()) for row in rows])
             return
         differing = sum(map(tuple.__ne__, systems[0], systems[-1]))
-        measured = tagging.compare(found, options.sampling, differing)
+        measured = tagging.compare(
+            found, options.sampling, differing, (tagging.ACCURACY,) if used == NONE else tagging.MEASURES
+        )
         if options.bare:
-            report.out.line(repr(measured.values["f1"]))
+            report.out.line(repr(measured.values[tagging.ACCURACY if used == NONE else "f1"]))
             return
-        how = {"scheme": used, "spans": "lenient" if lenient else "strict"}
+        how = {"scheme": used} if used == NONE else {"scheme": used, "spans": "lenient" if lenient else "strict"}
         counts = {"spans": int(found[0].gold.sum()), "tokens": int(found[0].tokens.sum())}
         report.show(
             measured, len(first), how, counts=counts, tables={"types": rows},
@@ -146,4 +158,5 @@ def _check_labels(found: Sequence[TaggedSentence], columns: Sequence[Any], schem
             try:
                 span_extraction.split(label, scheme)
             except DataError as error:
-                raise DataError(f"{sentence.place}: {error}", hint=error.hint) from None
+                hint = f"{error.hint}; --scheme none measures accuracy alone"
+                raise DataError(f"{sentence.place}: {error}", hint=hint) from None

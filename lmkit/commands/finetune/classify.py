@@ -15,6 +15,7 @@ from lmkit.commands.options.finetuning import (
     ClassWeights,
     Examples,
     Train,
+    Windows,
     sections,
     select_by,
 )
@@ -42,6 +43,7 @@ def classify(
     class_weights: ClassWeights = "none",
     select_by: SelectBy = "accuracy",  # type: ignore[valid-type]
     bag: Bag,
+    windows: Windows = False,
     neural: NeuralFinetuning,
 ) -> None:
     """Train a classifier on labelled texts.
@@ -69,7 +71,7 @@ def classify(
         found = labelled(data.found, data.labels)
         _train_bag(bag_run(run, examples, bag, neural, space if trains else None, found), data, str(select_by))
         return
-    task = Task("classify", data.names, len(data.found[0].texts), str(select_by))
+    task = Task("classify", data.names, len(data.found[0].texts), str(select_by), windows=windows)
     inputs = records(run, examples, data.found, data.held_out, file)
     held_out = None if data.held_out is None else labelled(data.held_out, data.held_out_labels)
     own = labelled(data.found, data.labels, data.costs)

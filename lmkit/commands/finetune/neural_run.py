@@ -16,7 +16,7 @@ from lmkit.io import outputs, streams
 
 if TYPE_CHECKING:
     from lmkit.architectures.fine_tuned import Body
-    from lmkit.data.item_sequences import ItemFormat
+    from lmkit.data.item_sequences import ItemFormat, ItemSequence
     from lmkit.protocols import F32
     from lmkit.training.item_batches import Items
 
@@ -48,6 +48,7 @@ class Task:
     middle: float = 0.0
     scale: float = 1.0
     crf: bool = False
+    windows: bool = False
 
 
 def fine_tune(
@@ -139,7 +140,13 @@ class _Parts:
             raise UsageError("--pooling cls is for encoders: the first token of other models sees nothing of the text")
         pooling = options.pooling or (FIRST if is_encoder else LAST)
         self.head: TaskHead = TaskHead(
-            task=task.kind, width=settings.width, labels=task.labels, pooling=pooling, sides=task.sides, crf=task.crf
+            task=task.kind,
+            width=settings.width,
+            labels=task.labels,
+            pooling=pooling,
+            sides=task.sides,
+            crf=task.crf,
+            windows=task.windows,
         )
         self.format: ItemFormat = item_format(self.body)
         mode, layers = options.mode
@@ -219,17 +226,26 @@ class FineTuning(TrainerSession):
 
         if self._task.kind == TAG:
             return self._windows(found, what)
-        sequences = [self._parts.format.item(one) for one in found.inputs]
-        lost = sum(one.lost > 0 for one in sequences)
-        if lost:
+        several = [self._read(one) for one in found.inputs]
+        long = sum(len(own) > 1 or own[0].lost > 0 for own in several)
+        if long:
+            how = "read in overlapping windows" if self._task.windows else "cut there; --windows reads all of them"
             self.run.terminal.notice(
-                f"{lost} of {len(sequences)} {what} texts are longer than {self._parts.format.limit} tokens, cut there"
+                f"{long} of {len(several)} {what} texts are longer than {self._parts.format.limit} tokens, {how}"
             )
-        costs: F32 = np.ones(len(sequences), np.float32) if found.costs is None else found.costs.astype(np.float32)
+        costs: F32 = np.ones(len(several), np.float32) if found.costs is None else found.costs.astype(np.float32)
         targets = np.array(found.targets)
         if self._task.kind != CLASSIFY:
             targets = ((targets - self._task.middle) / self._task.scale).astype(np.float32)
-        return Items(sequences, targets, costs)
+        counts = [len(own) for own in several]  # windows share the weight of their text
+        sequences = [one for own in several for one in own]
+        costs = np.repeat(costs / np.array(counts, np.float32), counts)
+        return Items(sequences, np.repeat(targets, counts), costs, windows=counts)
+
+    def _read(self, texts: Sequence[str]) -> "list[ItemSequence]":
+        """The sequences of an example."""
+        form = self._parts.format
+        return form.item_windows(texts) if self._task.windows else [form.item(texts)]
 
     def _windows(self, found: Labelled, what: str) -> "Items":
         """Sentences as sequences, long ones in windows, each word's label once; says how many are long."""

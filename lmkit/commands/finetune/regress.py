@@ -8,7 +8,7 @@ from lmkit.commands.finetune.bag_run import records
 from lmkit.commands.finetune.neural_run import Labelled, Task, fine_tune
 from lmkit.commands.finetune.vectors_run import bag_run, check_vectors, opened_vectors, tune_vectors
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.finetuning import VALUE_METRICS, Bag, Examples, Train, sections, select_by
+from lmkit.commands.options.finetuning import VALUE_METRICS, Bag, Examples, Train, Windows, sections, select_by
 from lmkit.commands.options.neural_finetuning import Base, NeuralFinetuning
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Run
@@ -32,6 +32,7 @@ def regress(
     examples: Examples,
     select_by: SelectBy = "pearson",  # type: ignore[valid-type]
     bag: Bag,
+    windows: Windows = False,
     neural: NeuralFinetuning,
 ) -> None:
     """Train a regressor on texts with numbers.
@@ -58,8 +59,9 @@ def regress(
     trains = space is not None and check_vectors(run, neural)
     if model is not None and not trains:
         task = Task(
-            "regress", (), len(found[0].texts), str(select_by), float(values.mean()), float(values.std()) or 1.0
-        )
+            "regress", (), len(found[0].texts), str(select_by), float(values.mean()), float(values.std()) or 1.0,
+            windows=windows,
+        )  # fmt: skip
         right = None if held_out is None or others is None else _labelled(held_out, others)
         inputs, labelled = records(run, examples, found, held_out, file), _labelled(found, values)
         if space is not None:

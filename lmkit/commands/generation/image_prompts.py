@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lmkit.commands.loading import scoring_models, vision_models
+from lmkit.commands.loading import scoring_models
 from lmkit.commands.options.standard import Run
-from lmkit.commands.records import image_records
 from lmkit.commands.records.prompts import Prompt
 from lmkit.errors import UsageError
 from lmkit.io import streams
@@ -33,12 +32,16 @@ class ImagePrompts:
             self._name, device, sources=True, shown=partial(self._shown, records)
         )
         if self._images and self._captioner is None:
+            from lmkit.commands.loading import vision_models  # loads numpy, which help needs not
+
             raise vision_models.no_captioner(found.kind, self._name)
         return found
 
     def _shown(self, records: bool, captioner: ImageCaptioner) -> "StoredModel":
         self._captioner = captioner
         if self._images:
+            from lmkit.commands.loading import vision_models
+
             return vision_models.shown(self._run, captioner, self._images)
         if not records:
             raise UsageError(
@@ -59,6 +62,8 @@ class ImagePrompts:
 
     def model_for(self, prompt: Prompt) -> LanguageModel | None:
         """The model that is shown the images of a prompt's own record; None where it has none. Raises DataError."""
+        from lmkit.commands.records import image_records
+
         named = {image_records.IMAGE, image_records.IMAGES} & prompt.record.keys()
         if self._captioner is None or not named:
             return None

@@ -31,6 +31,14 @@ ClassWeights = Annotated[
         help="Weights of examples in the loss: `none`, or `balanced`, inversely proportional to the label's frequency.",
     ),
 ]  # fmt: skip
+Windows = Annotated[
+    bool,
+    typer.Option(
+        "--windows",
+        help="Read a text longer than the context in overlapping windows, and answer with the mean of their "
+        "probabilities or numbers, instead of cutting it.",
+    ),
+]  # fmt: skip
 BAG = ("ngrams", "char_ngrams", "min_count", "hash_bits", "normalize", "l2", "folds", "dim")
 """The options of the bag of n-grams."""
 VECTORS = ("epochs", "batch", "lr")
@@ -39,7 +47,7 @@ TUNING = (
     "train", "rank", "alpha", "targets", "pooling", "epochs", "batch", "accumulate", "lr", "weight_decay",
     "dropout", "label_smoothing", "patience", "seeds", "log", "resume", "restart", "save_every", "device", "threads",
 )  # fmt: skip
-"""The options of fine-tuning a neural model."""
+"""The options of fine-tuning a neural model, but for `windows`, which taggers read in any case."""
 TAG_METRICS = ("f1", "accuracy", "loss")
 LABEL_METRICS = ("accuracy", "macro_f1", "loss")
 VALUE_METRICS = ("pearson", "spearman", "mse", "mae")
@@ -50,7 +58,7 @@ def sections(*own: str, linear: tuple[str, ...] = ()) -> dict[str, tuple[str, ..
     first = {"Examples and output": ("file", "model", "valid", "form", "seed", *own, "select_by", "output")}
     if linear:
         return {**first, "Linear tagger, without -m": linear, "Fine-tuning, with -m": TUNING}
-    return {**first, "Bag of n-grams, without -m": BAG, "Fine-tuning, with -m": TUNING}
+    return {**first, "Bag of n-grams, without -m": BAG, "Fine-tuning, with -m": ("windows", *TUNING)}
 
 
 def select_by(*names: str) -> object:

@@ -28,8 +28,8 @@ RATES = {"all": 0.03, "layers": 0.03, "lora": 0.3}
 """Peak learning rates where none is given, times the hidden size; those of a head alone are HEAD_RATE."""
 HEAD_RATE = 2e-3
 NAMES = (
-    "train", "rank", "alpha", "targets", "pooling", "epochs", "batch", "accumulate", "lr", "weight_decay", "dropout",
-    "label_smoothing", "patience", "seeds", "log", "resume", "restart", "save_every", "device", "threads",
+    "windows", "train", "rank", "alpha", "targets", "pooling", "epochs", "batch", "accumulate", "lr", "weight_decay",
+    "dropout", "label_smoothing", "patience", "seeds", "log", "resume", "restart", "save_every", "device", "threads",
 )  # fmt: skip
 """The options that need a model to begin with."""
 

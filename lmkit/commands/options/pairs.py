@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from lmkit.commands.options.standard import UNRECORDED, choice, suggested
+from lmkit.commands.options.standard import ADJUSTABLE, UNRECORDED, choice, suggested
 from lmkit.commands.records.corpora import OnError
 from lmkit.errors import UsageError
 from lmkit.io.record_reader import FORMS
@@ -34,6 +34,14 @@ BatchTokens = Annotated[
         "--batch-tokens", metavar="N", min=1,
         help="Batch size, in tokens of the longer side, padding included. Pairs of similar length are batched.",
     ),
+]  # fmt: skip
+EmbeddingRate = Annotated[
+    float | None,
+    typer.Option(
+        "--embedding-lr", metavar="RATE", min=0.0, show_default="2 times --lr; --lr where tied",
+        help="Peak learning rate of AdamW for embeddings.",
+    ),
+    ADJUSTABLE,
 ]  # fmt: skip
 SelectBy = Annotated[
     str | None,

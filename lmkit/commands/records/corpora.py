@@ -224,7 +224,7 @@ def read_pairs(run: Run, stored: CorpusInput, files: Sequence[str] | None) -> It
 def _pair(record: Record, form: str) -> Pair:
     if record.fields is None:
         if len(record.columns) != 2:
-            raise DataError(f"{record.place}: {len(record.columns)} columns, expected source and target")
+            raise DataError(f"{record.place}: {number_of(len(record.columns), 'column')}, expected source and target")
         return Pair(record.place, record.data, *record.columns)
     names = next((both for both in SIDES if all(record.fields.get(name) is not None for name in both)), SIDES[-1])
     sides = [record.fields.get(name) for name in names]

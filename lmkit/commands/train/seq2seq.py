@@ -8,7 +8,15 @@ import typer
 
 from lmkit.commands.options.denoising import DENOISING, DenoisingOptions
 from lmkit.commands.options.option_groups import in_sections, with_groups
-from lmkit.commands.options.pairs import PAIRS, BatchTokens, PairFiles, PairOptions, SelectBy, expect_measure
+from lmkit.commands.options.pairs import (
+    PAIRS,
+    BatchTokens,
+    EmbeddingRate,
+    PairFiles,
+    PairOptions,
+    SelectBy,
+    expect_measure,
+)
 from lmkit.commands.options.standard import Run, choice
 from lmkit.commands.options.training import SECTIONS, Training
 from lmkit.commands.options.transformer_stacks import STACKS, StackOptions
@@ -23,6 +31,8 @@ MODEL = (
 )  # fmt: skip
 RNN = ("cell", "attention", "timing", "context_every_step", "input_feeding")
 """Options of `--arch rnn` alone."""
+EMBEDDINGS = 2.0
+"""How many times the rate of the head embeddings move with, where none is given."""
 NAMED = {"timing": "--attn-timing"}
 """Options that are not spelled as their parameters."""
 WITHOUT = (
@@ -31,7 +41,11 @@ WITHOUT = (
 )  # fmt: skip
 LENGTHS = {
     **{title: tuple(name for name in names if name not in WITHOUT) for title, names in SECTIONS.items()},
-    "Optimization": ("batch_tokens", *(name for name in SECTIONS["Optimization"] if name not in WITHOUT)),
+    "Optimization": (
+        "batch_tokens",
+        "embedding_lr",
+        *(name for name in SECTIONS["Optimization"] if name not in WITHOUT),
+    ),
     "Evaluation and checkpoints": (
         "valid",
         "valid_source",
@@ -42,7 +56,7 @@ LENGTHS = {
 
 
 @in_sections({"Pairs and tokens": PAIRS, "Objective": (*DENOISING, "text_field"), "Model": MODEL, **LENGTHS})
-@with_groups(without=WITHOUT, training={"lr": 0.02, "matrix_lr": 0.04, "schedule": "wsd"})
+@with_groups(without=WITHOUT, training={"lr": 0.04, "matrix_lr": 0.04, "schedule": "wsd"})
 def seq2seq(
     run: Run,
     files: PairFiles = None,
@@ -103,6 +117,7 @@ def seq2seq(
         bool, typer.Option("--input-feeding", help="Feed what attention made of the last step to the next one.")
     ] = False,
     batch_tokens: BatchTokens = 2000,
+    embedding_lr: EmbeddingRate = None,
     stacks: StackOptions,
     select_by: SelectBy = None,
     training: Training,
@@ -148,9 +163,10 @@ def seq2seq(
         return Seq2SeqRNNConfig(**sizes, shared=shared, **{**own, **given})
 
     inputs = files or ([pairs.source, pairs.target] if pairs.source is not None and pairs.target is not None else [])
-    setup: Any = partial(Seq2SeqSetup, pairs=pairs)
+    rate = EMBEDDINGS * training.lr if embedding_lr is None else embedding_lr
+    setup: Any = partial(Seq2SeqSetup, pairs=pairs, embedding_lr=rate)
     if denoising.on_texts:
-        setup = partial(DenoisingSetup, pairs=pairs, denoising=denoising)
+        setup = partial(DenoisingSetup, pairs=pairs, embedding_lr=rate, denoising=denoising)
     train(run, inputs, replace(training, select_by=select_by), settings, time_steps=batch_tokens, setup=setup)
 
 

@@ -70,7 +70,7 @@ def read(
     reader = PairReader(run, options, encoding_errors)
     found, held_out = reader.training(files), reader.validation(valid)
     if not found.sources:
-        raise DataError("no pairs to train on: the input is empty")
+        raise DataError("no pairs to train on: the input is empty, or each pair has an empty side")
     records = [found.record, *([] if held_out is None else [held_out.record])]
     if held_out is None and valid_fraction:
         found, held_out = found.split(valid_fraction)

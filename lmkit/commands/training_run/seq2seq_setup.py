@@ -1,6 +1,6 @@
 """What the training run of an encoder-decoder is made of, from options: pairs, batches, network, objective."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lmkit.commands.options.pairs import BLEU, KINDS, PairOptions
@@ -26,6 +26,13 @@ class Seq2SeqSetup(Setup):
     batch_option: ClassVar[str] = "batch_tokens"
 
     pairs: PairOptions
+    embedding_lr: float | None = None
+    """Peak learning rate of tables that are no heads; None: that of heads."""
+
+    def plan(self, tokens_a_step: int) -> "Plan":
+        """See `Setup.plan`."""
+        plan = super().plan(tokens_a_step)
+        return replace(plan, rates=replace(plan.rates, embeddings=self.embedding_lr))
 
     def read(self) -> PairTexts:
         """See `Setup.read`."""

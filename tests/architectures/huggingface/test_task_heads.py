@@ -22,7 +22,9 @@ SEQUENCE, TOKENS = "SequenceClassification", "TokenClassification"
 
 
 def save(folder, family, kind, labels, monkeypatch):
-    name, settings = encoder_folders.FAMILIES[family]
+    pooling = {"classifier_pooling": "mean"} if family.endswith("-mean") else {}
+    name, settings = encoder_folders.FAMILIES[family.removesuffix("-mean")]
+    settings = {**settings, **pooling}
     named = {number: f"L{number}" for number in range(labels)}
     headed = (name.partition("For")[0] + "For" + kind, {**settings, "id2label": named})
     monkeypatch.setitem(encoder_folders.FAMILIES, "headed", headed)
@@ -46,7 +48,7 @@ def theirs_of(model, item):
         return model.eval()(**inputs).logits[0].numpy()
 
 
-@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra"])
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra", "modernbert", "modernbert-mean"])
 @pytest.mark.parametrize(("kind", "labels"), [(SEQUENCE, 3), (SEQUENCE, 1), (TOKENS, 4)])
 def test_a_folder_answers_as_transformers_does(family, kind, labels, work, monkeypatch):
     theirs = save(work, family, kind, labels, monkeypatch)
@@ -95,7 +97,7 @@ def test_what_transformers_lacks_is_refused():
     bert = tiny_encoder("bert", task="none")
     for weights, said in (
         (headed(bert, pooling="mean"), "pools by mean"),
-        (headed(tiny_encoder("modern", task="none")), "ModernBERT"),
+        (headed(tiny_encoder("modern", task="none")), "ModernBERT's has a layer with"),
         (headed(replace(bert), dense="relu"), "a layer with relu"),
         (headed(tiny_encoder("electra", task="none"), labels=tuple("abcdefghi")), "9 labels, of which"),
     ):

@@ -105,7 +105,7 @@ def test_pairs_as_one_text(lmkit, fails):
     ]
     assert "<stdin>:1: the source has the separator '<s>'" in fails(3, *command, stdin=b"a <s> b\tc\n").stderr
     assert "<stdin>:2: the target is empty" in fails(3, *command, stdin=b"a\tb\nc\t\n").stderr
-    assert "<stdin>:1: 1 columns" in fails(3, *command, stdin=b"a\n").stderr
+    assert "<stdin>:1: 1 column," in fails(3, *command, stdin=b"a\n").stderr
     assert "belong to --style t0" in fails(2, *command, "--against", "x", stdin=pair).stderr
 
 

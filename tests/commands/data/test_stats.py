@@ -65,7 +65,7 @@ def test_lengths_of_pairs(lmkit):
     ("status", "arguments", "said"),
     [(2, ["--by", "source"], "plain text, which has no fields"), (2, ["--by", "a,a"], "not a list of different fields"),
      (2, ["--pairs", "--by", "x"], "--pairs cannot be combined"),
-     (3, ["--pairs"], "<stdin>:1: 1 columns, expected source"),
+     (3, ["--pairs"], "<stdin>:1: 1 column, expected source"),
      (3, ["--input", "jsonl"], "<stdin>:1: not JSON"), (2, ["--tokens", "none.lm"], "none.lm")],
 )  # fmt: skip
 def test_careless_input(status, arguments, said, fails):

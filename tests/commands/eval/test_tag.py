@@ -83,3 +83,14 @@ def test_bad_input(lmkit, write, guess, message):
     done = lmkit("eval", "tag", "--gold", write("gold.conll", GOLD.encode()), stdin=guess.encode())
     assert done.status == 3
     assert message in done.stderr
+
+
+def test_labels_that_make_no_spans_have_an_accuracy(lmkit, write):
+    write("gold.conll", b"the D\ncat N\n\na D\n")
+    words = ("eval", "tag", "--gold", "gold.conll")
+    done = lmkit(*words, stdin=b"the D\ncat V\n\na D\n")
+    assert (done.status, "--scheme none measures accuracy alone" in done.stderr) == (3, True)
+    record = lmkit(*words, "--scheme", "none", "--json", stdin=b"the D\ncat V\n\na D\n").records[0]
+    assert (record["accuracy"], record["tokens"], "f1" in record) == (2 / 3, 3, False)
+    assert lmkit(*words, "--scheme", "none", "-b", stdin=b"the D\ncat N\n\na D\n").lines == ["1.0"]
+    assert lmkit(*words, "--scheme", "none", "--types", stdin=b"the D\n").status == 2

@@ -172,3 +172,38 @@ def test_several_seeds(lmkit, write):
     for options, said in ((("--seeds", 2), "--seeds needs validation"), (("--seeds", 0), "--seeds")):
         done = lmkit("finetune", "classify", "-m", "enc.lm", "t.tsv", *options, "-o", "c.lm")
         assert (done.status, said in done.stderr) == (2, True)
+
+
+def test_long_texts_are_read_in_windows(lmkit, bases, write):
+    """The word that counts lies behind the context: cut it can't be learned, in windows it is."""
+    long = [" ".join(["the film"] * 4 + [line.split()[1]] * 3) + "\t" + line.split("\t")[1] for line in LINES]
+    data = write("long.tsv", ("\n".join(long) + "\n").encode())
+    words = ("finetune", "classify", "-m", bases / "transformer.lm", data, *QUICK[:-1], "--epochs", "30")
+    done = lmkit(*words, "--windows", "--valid", data, "-o", "clf.lm")
+    assert done.status == 0, done.stderr
+    assert "12 of 12 training texts are longer than 8 tokens, read in overlapping windows" in done.stderr
+    text = data.read_bytes().split(b"\t")[0]
+    whole = scores_of(lmkit, "clf.lm", text)
+    tokens = text.split()
+    parts = [b" ".join(tokens[begin : begin + 6]) for begin in (0, 3, 5)]
+    means = [sum(own) / 3 for own in zip(*(scores_of(lmkit, "clf.lm", part) for part in parts), strict=True)]
+    assert whole == pytest.approx(means, abs=1e-6)
+    right = [line.split("\t")[1] for line in long]
+    assert lmkit("predict", "-m", "clf.lm", "-b", data).lines == right
+    cut = lmkit(*words, "-o", "cut.lm")
+    assert "cut there; --windows reads all of them" in cut.stderr
+    done = lmkit("predict", "-m", "cut.lm", "-b", stdin=text + b"\n")
+    assert (done.status, "1 texts are longer than 8 tokens, cut there; --windows" in done.stderr) == (0, True)
+    assert lmkit("predict", "-m", "cut.lm", "-b", "--windows", stdin=text + b"\n").stderr == ""
+
+
+def scores_of(lmkit, model, text):
+    return list(lmkit("predict", "-m", model, "--json", stdin=text + b"\n").records[0]["scores"].values())
+
+
+def test_windows_are_for_models_with_a_context(lmkit, write):
+    done = lmkit("finetune", "classify", write("t.tsv", TSV), "--windows", "-o", "clf.lm")
+    assert (done.status, "--windows needs a model to fine-tune" in done.stderr) == (2, True)
+    assert lmkit("finetune", "classify", "-q", "t.tsv", "-o", "clf.lm").status == 0
+    done = lmkit("predict", "-m", "clf.lm", "--windows", stdin=b"good\n")
+    assert (done.status, "--windows is for fine-tuned transformers and encoders" in done.stderr) == (2, True)

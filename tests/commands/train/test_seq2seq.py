@@ -154,9 +154,9 @@ def test_weights_of_evaluations_are_averaged(train, work, monkeypatch):
     ("text", "message"),
     [
         (b"a\tb\nc\td\te\n", "pairs.tsv:2: 3 columns, expected source and target"),
-        (b"a\n", "pairs.tsv:1: 1 columns"),
+        (b"a\n", "pairs.tsv:1: 1 column,"),
         (b"", "no pairs"),
-        (b"a\t\n\tb\n", "no pairs"),
+        (b"a\t\n\tb\n", "each pair has an empty side"),
     ],
 )
 def test_files_that_are_no_pairs(text, message, lmkit, write):
@@ -190,6 +190,14 @@ def test_odd_pairs_are_left_out_and_counted(train, write):
 )  # fmt: skip
 def test_options_that_cannot_be_combined(options, train):
     train(*options, status=2)
+
+
+def test_embeddings_have_a_rate_of_their_own(train):
+    """At rate 0 they stay; where they are the head too they move with it."""
+    for options, staying in ([], {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}), (["--tied"], set()):
+        one, two = (train("--embedding-lr", 0, *options, steps=steps).tensors for steps in (1, 3))
+        weights = [name for name in one if not name.startswith("tokenizer.")]
+        assert {name for name in weights if np.array_equal(one[name], two[name])} == staying
 
 
 @pytest.mark.slow
