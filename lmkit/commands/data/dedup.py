@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands.data import exact_dedup, near_dedup, substring_dedup
 from lmkit.commands.options.data import CorpusNormalize, Report
-from lmkit.commands.options.engine import Engine, Scheduler, expect_files
+from lmkit.commands.options.engine import Engine, Scheduler, expect_files, in_tasks
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Output, Run, TempDir, choice
 from lmkit.commands.options.text_input import TextFiles
@@ -96,8 +96,8 @@ def dedup(
     if compared is not None and normalize:
         raise UsageError(f"{compared} always compares normalised words; --normalize is about exact duplicates")
     expect_files(files, engine, scheduler)
-    if compared is None and engine is not None:
-        raise UsageError("--engine is for --near and --substring: exact duplicates are found as fast as texts are read")
+    if unit != "record" and engine is not None:
+        raise UsageError("--engine compares records, not lines or paragraphs", hint="leave --unit out")
     if best is not None and engine is not None and stored.on_error == "skip":
         raise UsageError("--best with --engine cannot skip records", hint="leave --on-error skip out")
     corpus = Corpus(run, stored, files, fields=[best] if best is not None else [], eager=compared is None)
@@ -110,7 +110,13 @@ def dedup(
             cutting = substring_dedup.Settings(substring, temp_dir, report is not None, engine, scheduler)
             counts, rows, cut = substring_dedup.write(stored, corpus, other, out, cutting)
         elif near is None:
-            counts, rows = exact_dedup.write(corpus, other, out, unit, normalize=normalize, reported=report is not None)
+            keys = None
+            if engine is not None:
+                pieces = [(stored, file, normalize) for file in corpus.files]
+                keys = in_tasks(exact_dedup.keys_of_file, pieces, scheduler)
+            counts, rows = exact_dedup.write(
+                corpus, other, out, unit, normalize=normalize, reported=report is not None, keys=keys
+            )
         else:
             settings = near_dedup.Settings(
                 near, shingle, best, temp_dir, reported=report is not None, engine=engine, scheduler=scheduler

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
-from lmkit.commands.records.corpora import Chunk, Corpus, RecordWriter, with_text
+from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, RecordWriter, quiet_run, with_text
 from lmkit.io import outputs, size_limits
 from lmkit.io.text_sources import FIELD
 
@@ -55,12 +55,16 @@ class _Seen:
         self._keys, self._clusters = KeySet(), clusters
         self._empty = self._hash(b"")
 
-    def new(self, texts: Sequence[bytes], place: Callable[[int], str], *, keep_empty: bool) -> Any:
-        """Which texts were not there before."""
+    def keys(self, texts: Sequence[bytes]) -> Any:
+        """The hash of each text."""
         import numpy as np
 
         forms = texts if self._normal is None else list(map(self._normal, texts))
-        found = np.array(list(map(self._hash, forms)), dtype=np.uint64)
+        return np.array(list(map(self._hash, forms)), dtype=np.uint64)
+
+    def new(self, texts: Sequence[bytes], place: Callable[[int], str], *, keep_empty: bool, keys: Any = None) -> Any:
+        """Which texts were not there before; `keys` are their hashes, where these are known."""
+        found = self.keys(texts) if keys is None else keys
         new = self._keys.add(found)
         if keep_empty:
             new |= found == self._empty
@@ -72,17 +76,23 @@ class _Seen:
 
 
 def write(
-    corpus: Corpus, against: Corpus | None, out: outputs.Output, unit: str, *, normalize: bool, reported: bool
-) -> tuple[Counts, list[dict[str, Any]]]:
-    """Write what is no duplicate; return the counts and the rows of a report."""
+    corpus: Corpus, against: Corpus | None, out: outputs.Output, unit: str, *, normalize: bool, reported: bool,
+    keys: Iterator[Any] | None = None,
+) -> tuple[Counts, list[dict[str, Any]]]:  # fmt: skip
+    """Write what is no duplicate; return the counts and the rows of a report.
+
+    `keys`: of records, the hashes of those of each file, which tasks have made.
+    """
     clusters, counts = _Clusters(reported), Counts()
     seen = _Seen(clusters, normalize=normalize)
     if against is not None:
         _read(against, seen, unit)
     writer = RecordWriter(out)
     if unit == "record" or (unit == "line" and corpus.expect_one_form() == "text"):
+        known = None if keys is None else _Known(keys)
         for chunk in corpus.chunks():
-            new = seen.new(chunk.texts, chunk.place, keep_empty=chunk.fields is None)
+            own = None if known is None else known.next(len(chunk.texts))
+            new = seen.new(chunk.texts, chunk.place, keep_empty=chunk.fields is None, keys=own)
             counts.read += len(new)
             counts.dropped += len(new) - int(new.sum())
             if new.all():
@@ -94,6 +104,34 @@ def write(
     else:
         _write_shortened(corpus, seen, writer, counts, unit)
     return counts, clusters.rows()
+
+
+def keys_of_file(piece: tuple[CorpusInput, str, bool]) -> Any:
+    """The hashes of the records of a file: the task that an engine places."""
+    import numpy as np
+
+    stored, file, normalize = piece
+    seen = _Seen(_Clusters(reported=False), normalize=normalize)
+    parts = [seen.keys(chunk.texts) for chunk in Corpus(quiet_run("data dedup"), stored, [file]).chunks()]
+    return np.concatenate([np.zeros(0, np.uint64), *parts])
+
+
+class _Known:
+    """Hashes that are there file by file, given out as many at a time as are asked for."""
+
+    def __init__(self, arrays: Iterator[Any]) -> None:
+        import numpy as np
+
+        self._arrays, self._held = arrays, np.zeros(0, np.uint64)
+
+    def next(self, size: int) -> Any:
+        """The next hashes."""
+        import numpy as np
+
+        while len(self._held) < size:
+            self._held = np.concatenate((self._held, next(self._arrays)))
+        own, self._held = self._held[:size], self._held[size:]
+        return own
 
 
 def _read(against: Corpus, seen: _Seen, unit: str) -> None:

@@ -38,6 +38,7 @@ def corpus(write):
     item = " ".join(f"w{at}" for at in range(20))
     for name in "abc":
         records = [{"text": f"{name}{n} the cat of the house", "source": name if n % 2 else "x"} for n in range(20)]
+        records += [{"text": "The cat"}, {"text": "the  CAT"}]
         records.append({"text": f"before {item} after" if name != "a" else item[:30], "id": f"{name}-plant"})
         lines = "".join(json.dumps(record) + "\n" for record in records)
         write(f"{name}.jsonl", lines.encode() + (b"broken\n" if name == "b" else b""))
@@ -51,6 +52,7 @@ STATS = ["data", "stats", "--by", "source", "--languages", "--tokens", "char"]
 COMMANDS = [
     STATS,
     ["data", "dedup", "--near", "0.5", "--shingle", "2", "--against", "test.txt", "--report", "r"],
+    ["data", "dedup", "--normalize", "--against", "test.txt", "--report", "r"],
     ["data", "dedup", "--substring", "5", "--against", "test.txt", "--report", "r"],
     ["data", "decontaminate", "--against", "test.txt", "--report", "r", "--clean", "test"],
     ["data", "filter", "--rules", "gopher,pii,-gopher-words", "--match", "the", "--explain", "--report", "r"],
@@ -70,7 +72,7 @@ def test_a_cluster_gives_the_bytes_of_one_process(command, cluster, corpus, lmki
     assert report == ((work / "r").read_bytes() if "--report" in command else b"")
     if command[0] == "data":
         assert engine.stderr == alone.stderr
-        assert "1 record skipped, the first one for: b.jsonl:22: not JSON" in alone.stderr
+        assert "1 record skipped, the first one for: b.jsonl:24: not JSON" in alone.stderr
 
 
 def test_processes_of_this_machine_give_the_same(corpus, lmkit):
@@ -81,13 +83,14 @@ def test_processes_of_this_machine_give_the_same(corpus, lmkit):
 
 def test_errors_come_from_tasks_as_from_one_process(cluster, corpus, fails, write):
     tasks = ["--engine", "dask", "--scheduler", cluster[0]]
-    assert "b.jsonl:22: not JSON" in fails(3, "data", "stats", *tasks, "b.jsonl").stderr
+    assert "b.jsonl:24: not JSON" in fails(3, "data", "stats", *tasks, "b.jsonl").stderr
     write("open.txt", b"no end")
     assert "open.txt: its last line has no end" in fails(3, "bpe", "count", *tasks, "open.txt", "a.txt").stderr
 
 
 def test_engines_that_are_not_there(corpus, fails, monkeypatch):
-    assert "--engine is for --near and --substring" in fails(2, "data", "dedup", "--engine", "dask", "a.jsonl").stderr
+    lines = ["--unit", "line", "--engine", "dask", "a.jsonl"]
+    assert "--engine compares records" in fails(2, "data", "dedup", *lines).stderr
     assert "not stdin" in fails(2, "data", "stats", "--engine", "dask").stderr
     assert "--scheduler needs --engine dask" in fails(2, "data", "stats", "--scheduler", "tcp://x:1", "a.jsonl").stderr
     assert "--ppl ranks" in fails(2, "data", "filter", "--ppl", "-m", "x", "--engine", "dask", "a.jsonl").stderr
@@ -111,7 +114,7 @@ def processor_time(process):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "command"), [(0, COMMANDS[1]), (1, COMMANDS[3])])
+@pytest.mark.parametrize(("number", "command"), [(0, COMMANDS[1]), (1, COMMANDS[4])])
 def test_nothing_is_lost_where_a_worker_is_killed(number, command, cluster, lmkit, write, work):
     files, draw, texts = [f"{name}.jsonl" for name in "abcdefgh"], random.Random(0), []
     for name in files:
