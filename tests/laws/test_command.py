@@ -197,6 +197,7 @@ REDEFINED = {
     "--pairs": "a file of sources and targets; that records are such pairs",
     "--patience": "evaluations of a text; one an epoch",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--positions": "of decoders; of encoders, which without them read a bag of words",
     "--positive": "words to add; the label that is asked about",
     "--precision": "of an encoder's products; of training; of a plan",
     "--preset": "what to train; what to count",
