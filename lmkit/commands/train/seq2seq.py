@@ -129,7 +129,8 @@ def seq2seq(
 
     Pairs are TSV, JSON Lines, or two files of as many lines. Each side has its own tokenizer, learned from the
     pairs unless --tokens names one. `lmkit sample -m MT.lm` writes a target for each line of sources; `score` and
-    `ppl` take --pairs. The default, an LSTM with attention, learns most in minutes on a CPU; see lmkit-seq2seq(7).
+    `ppl` take --pairs. The default is an LSTM with attention; both architectures' defaults are for minutes on a
+    CPU. See lmkit-seq2seq(7).
 
     Examples:
       lmkit train seq2seq pairs.tsv -o mt.lm
