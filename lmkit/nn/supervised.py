@@ -47,18 +47,19 @@ class States(nn.Module):
 class SupervisedNetwork(Network):
     """A body, a head, and adapters where there are any; `outputs` runs them.
 
-    `trained` names tensors of the body that change; no other one does. Adapters are added to matrices of the body:
-    W + (alpha / r) B A.
+    `trained` names tensors of the body that change; no other one does. Without `head_bias` that bias stays zero.
+    Adapters are added to matrices of the body: W + (alpha / r) B A.
     """
 
     def __init__(
         self, body: Network, head: TaskHead, *, trained: Collection[str], adapter: Adapter | None = None,
-        start: int = 0, dropout: float = 0.0,
+        start: int = 0, dropout: float = 0.0, head_bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         self.settings, self.task, self.adapter, self.dropout = body.settings, head, adapter, dropout
         self.states = States(body, start)
         self.head = nn.Linear(head.width, head.outputs)
+        self.head.bias.requires_grad_(head_bias)
         self.chain = nn.ParameterDict()
         self.lora = nn.ParameterDict()
         self.places = {f"head.{part}": ParameterSlice(f"head.{part}") for part in ("weight", "bias")}

@@ -144,7 +144,7 @@ class _Parts:
     def __init__(self, weights: Any, options: NeuralFinetuning, task: Task, adapter: Any) -> None:
         from lmkit.architectures.encoder_model import LoadedEncoder
         from lmkit.architectures.fine_tuned import body_of, item_format
-        from lmkit.architectures.heads import FIRST, LAST, TaskHead
+        from lmkit.architectures.heads import CLASSIFY, FIRST, LAST, TaskHead
 
         self.parent, self.adapter = weights.digest, adapter
         self.body: Body = body_of(weights)
@@ -162,6 +162,7 @@ class _Parts:
             crf=task.crf,
             windows=task.windows,
         )
+        self.head_bias = not (task.kind == CLASSIFY and pooling == LAST and _has_no_bias(settings))
         self.format: ItemFormat = item_format(self.body)
         mode, layers = options.mode
         if layers is not None and layers[1] >= settings.layers:
@@ -184,8 +185,9 @@ class _Parts:
         start = getattr(self.body.form, "start", 0)
         trained = trained_tensors(body, *options.mode)
         made = SupervisedNetwork(
-            body, self.head, trained=trained, adapter=self.adapter, start=start, dropout=options.dropout
-        )
+            body, self.head, trained=trained, adapter=self.adapter, start=start, dropout=options.dropout,
+            head_bias=self.head_bias,
+        )  # fmt: skip
         made.initialise(torch.Generator().manual_seed(seed % factory.SEEDS))
         return made.to(options.device)
 
@@ -205,6 +207,13 @@ class _Parts:
         if self.adapter is not None:
             return AdapterWeights(self.adapter, self.parent, {**others, **head}, head=self.head)
         return FineTunedWeights(with_tensors(self.body, others), self.head, head)
+
+
+def _has_no_bias(settings: Any) -> bool:
+    """Whether a body is a transformer whose last norm has no bias: classifiers of transformers have none there then."""
+    from lmkit.architectures.transformer import TransformerConfig
+
+    return isinstance(settings, TransformerConfig) and settings.normalisation == "rmsnorm"
 
 
 class FineTuning(TrainerSession):

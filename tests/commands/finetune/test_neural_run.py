@@ -57,6 +57,9 @@ def test_from_a_language_model_to_a_classifier(lmkit, bases, tuned):
         record = lmkit("info", "--json", "clf.lm").records[0]
         assert record["kind"] == base
         assert record["config"]["head"]["labels"] == ["neg", "pos"]
+        if base == "transformer":  # its shape is Qwen3's, whose classifiers have no bias
+            assert lmkit("convert", "clf.lm", "-o", "folder").status == 0
+            assert lmkit("predict", "-m", "folder", "-b", "t.tsv").lines == done.lines
         refused = lmkit("ppl", "-m", "clf.lm", "t.tsv")
         assert refused.status == 4
 
