@@ -327,7 +327,7 @@ MADE_OF = {
     "ngram-counts": "`lmkit ngram fit --from-counts` makes a model of it",
     "adapter": "`lmkit finetune merge -m BASE --adapter FILE` makes a model of it and its base",
 }
-"""How a language model is made of what is none, by kind."""
+"""How a language model is made of another kind of file."""
 
 
 def tell_not_probabilities(run: Run, name: str, model: LanguageModel) -> None:
