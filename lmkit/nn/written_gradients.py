@@ -1,6 +1,7 @@
 """RMSNorm, rotary positions and SwiGLU with gradients written out: a third of autograd's passes over memory.
 
-On a CPU these are a tenth of a training step otherwise. N tokens or (N, H), D width of a vector.
+On a CPU these are a tenth of a training step otherwise. Where torch.compile compiles, autograd's are used, which it
+fuses. N tokens or (N, H), D width of a vector.
 """
 
 from typing import Any
@@ -8,6 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+def _are_written(x: Tensor) -> bool:
+    on_cpu = x.device.type == "cpu" and x.dtype != torch.bfloat16
+    return on_cpu and torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
 class _Norm(torch.autograd.Function):
@@ -34,7 +40,7 @@ class _Norm(torch.autograd.Function):
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """x / sqrt(mean x^2 + epsilon) times `weight`, (D,) or (H, D), of x, (..., D); Zhang and Sennrich (2019)."""
-    if x.device.type != "cpu" or x.dtype == torch.bfloat16 or not torch.is_grad_enabled():
+    if not _are_written(x):
         return functional.rms_norm(x, (x.shape[-1],), eps=epsilon) * weight
     found: Tensor = _Norm.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
     return found
@@ -74,6 +80,8 @@ class _Turn(torch.autograd.Function):
 
 def turned(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """The same as `nn.transformer.turned`: numbers i and i + D/2 of x turned by angles, (N, 1, D) both."""
+    if torch.compiler.is_compiling():
+        return _turn(x, cosines, *sines.chunk(2, dim=-1))
     found: Tensor = _Turn.apply(x, cosines, sines)  # type: ignore[no-untyped-call]
     return found
 
@@ -105,7 +113,7 @@ class _SwiGLU(torch.autograd.Function):
 
 def swiglu(both: Tensor) -> Tensor:
     """silu(g) u of the halves g and u of x, (..., 2 H); Shazeer (2020)."""
-    if both.device.type != "cpu" or both.dtype == torch.bfloat16 or not torch.is_grad_enabled():
+    if not _are_written(both):
         gate, up = both.chunk(2, dim=-1)
         return functional.silu(gate) * up
     found: Tensor = _SwiGLU.apply(both)  # type: ignore[no-untyped-call]
