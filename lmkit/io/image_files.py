@@ -48,8 +48,8 @@ def archive(name: str) -> Mapping[str, Any]:
             for member in files.namelist():
                 with files.open(member) as stream:
                     found[member.removesuffix(".npy")] = _array(stream, f"{shown}: {member}")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
-        # zipfile raises the second of compression that it does not have, the third of encrypted members
+    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError):
+        # RuntimeError: zipfile's for encrypted members, and of a kind for compression that it does not have
         raise DataError(f"{shown}: not an .npz file, or damaged", hint="numpy.savez writes one") from None
     return found
 

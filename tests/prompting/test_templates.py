@@ -243,7 +243,9 @@ def test_time_is_limited(source, monkeypatch):
 @pytest.mark.parametrize(
     "source", [LARGE[0], *(pytest.param(one, marks=pytest.mark.slow) for one in LARGE[1:])], ids=str
 )
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA, the limit, is Linux only")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the limit is RLIMIT_DATA, which counts mapped memory on Linux only"
+)
 def test_memory_is_limited(source, monkeypatch):
     assert ended(source, monkeypatch) == "more than 64 MB of memory, the limit"
 
