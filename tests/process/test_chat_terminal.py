@@ -11,8 +11,7 @@ import termios
 
 import chat_models
 import pytest
-
-HANG = 30
+from asleep import HANG, until_asleep
 
 
 class Typist:
@@ -43,6 +42,11 @@ class Typist:
     def type(self, text):
         """Types keys."""
         os.write(self._controller, text.encode())
+
+    def interrupt(self):
+        """Types Ctrl-C at the prompt."""
+        until_asleep(self.process)
+        self.type("\x03")
 
     def say(self, text):
         """Types a line at the prompt; gives what is shown up to the next prompt."""
@@ -94,9 +98,9 @@ def test_ctrl_c_stops_the_answer_then_the_program(typist):
     assert typist.say("hello") == "good day"
     typist.type("unfinished")
     typist.read("unfinished")
-    typist.type("\x03")
+    typist.interrupt()
     assert "Ctrl-C again" not in typist.read("> ")
-    typist.type("\x03")
+    typist.interrupt()
     assert "(Ctrl-C again, or Ctrl-D, ends the conversation)" in typist.read("> ")
-    typist.type("\x03")
+    typist.interrupt()
     assert typist.end() == 130

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import pytest
+from asleep import HANG, until_asleep
 
-HANG = 60  # seconds after which a process counts as hanging
 LMKIT = [sys.executable, "-m", "lmkit"]
 
 
@@ -182,6 +182,7 @@ def reading(process, work, name):
     until(lambda: list(work.glob(f".{name}.*.part")) or has_nameless_file(process, work))
     left = bytearray(4)
     until(lambda: fcntl.ioctl(process.stdin, termios.FIONREAD, left) == 0 and not any(left))
+    until_asleep(process)
 
 
 @pytest.mark.few(2)
@@ -229,6 +230,7 @@ def test_a_signal_between_answers(started, model):
     process.stdin.write(b"the cat\n")
     process.stdin.flush()
     assert float(read_line(process.stdout)) < 0
+    until_asleep(process)
     process.send_signal(signal.SIGINT)
     assert process.stderr.read() == b""
     assert process.wait(HANG) == 130
