@@ -167,7 +167,7 @@ def _results(
         step = 2 * (os.cpu_count() or 1)
         for begin in range(0, len(pieces), step):
             tasks = [delayed(folder, task, piece) for piece in pieces[begin : begin + step]]
-            yield from dask().compute(*tasks, scheduler="processes")
+            yield from dask().compute(*tasks, scheduler="processes", chunksize=1)  # else one process has six of them
         return
     with client(scheduler) as opened:
         futures = deque(opened.compute([delayed(folder, task, piece) for piece in pieces]))
