@@ -6,6 +6,7 @@ Shapes: I items, G n-grams of items, W words of all items.
 """
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,12 @@ class ItemIndex:
         self._set.add(self._keys)
         self.covered = np.zeros(len(words.hashes), dtype=np.bool_)
         """Which words of items, (W,), were found in any text."""
+
+    def unused(self) -> "ItemIndex":
+        """The same items, none of which was found yet."""
+        index = copy(self)
+        index.covered = np.zeros_like(self.covered)
+        return index
 
     def _drop_boilerplate(self, most_items: int) -> None:
         """Leave out n-grams of many items; keep where each is, for a report."""

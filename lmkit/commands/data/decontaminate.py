@@ -1,7 +1,9 @@
 """`lmkit data decontaminate`: a corpus without test items, or test items without those that a corpus has."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import lru_cache
 from itertools import compress
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -191,15 +193,30 @@ Done = tuple[list[Part], "Bool", tuple[int, str]]
 
 def parts_of_file(piece: tuple[Wanted, str, bool]) -> Done:
     """What is in one file: the task that an engine places."""
-    from lmkit.data.contamination import ItemIndex
-
     wanted, file, written = piece
-    run = quiet_run("data decontaminate")
-    items = _Items(run, wanted.stored, wanted.against, wanted.field)
-    index = ItemIndex(items.texts, wanted.n, wanted.least, wanted.boilerplate)
-    corpus = Corpus(run, wanted.stored, [file])
+    items, found = _indexed(wanted, _state_of(wanted.against))
+    index = found.unused()
+    corpus = Corpus(quiet_run("data decontaminate"), wanted.stored, [file])
     parts = [part if written else part._replace(raws=[]) for part in _parts(corpus, items, index, wanted)]
     return parts, index.covered, corpus.skips
+
+
+def _state_of(name: str) -> tuple[str, int, int] | None:
+    """What tells a file from another, or from itself later; None where it cannot be read."""
+    try:
+        found = os.stat(name)
+    except OSError:
+        return None
+    return os.path.abspath(name), found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=1)
+def _indexed(wanted: Wanted, _state: tuple[str, int, int] | None) -> tuple["_Items", "ItemIndex"]:
+    """The items and their index, which tasks of one process share."""
+    from lmkit.data.contamination import ItemIndex
+
+    items = _Items(quiet_run("data decontaminate"), wanted.stored, wanted.against, wanted.field)
+    return items, ItemIndex(items.texts, wanted.n, wanted.least, wanted.boilerplate)
 
 
 def _joined(run: Run, done: Iterator[Done], index: "ItemIndex") -> Iterator[Part]:

@@ -116,7 +116,7 @@ def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:
         pairs = [counted[place : place + 2] for place in range(0, len(counted), 2)]
         counted = [dask.delayed(merge_pieces, pure=True)(pair) if len(pair) > 1 else pair[0] for pair in pairs]
     if scheduler is None:
-        (done,) = dask.compute(counted[0], scheduler="processes")
+        (done,) = dask.compute(counted[0], **engines.PROCESSES)
     else:
         with engines.client(scheduler) as client:
             done = client.compute(counted[0]).result()

@@ -19,6 +19,8 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 PATIENCE = 10
 """Seconds until a scheduler must answer and have a worker."""
+PROCESSES = {"scheduler": "processes", "chunksize": 1}
+"""How Dask runs tasks on this machine: one by one, not six at a time in one process as it does by itself."""
 Engine = Annotated[
     str | None,
     typer.Option(
@@ -167,7 +169,7 @@ def _results(
         step = 2 * (os.cpu_count() or 1)
         for begin in range(0, len(pieces), step):
             tasks = [delayed(folder, task, piece) for piece in pieces[begin : begin + step]]
-            yield from dask().compute(*tasks, scheduler="processes", chunksize=1)  # else one process has six of them
+            yield from dask().compute(*tasks, **PROCESSES)
         return
     with client(scheduler) as opened:
         futures = deque(opened.compute([delayed(folder, task, piece) for piece in pieces]))

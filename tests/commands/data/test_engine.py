@@ -75,6 +75,15 @@ def test_a_cluster_gives_the_bytes_of_one_process(command, cluster, corpus, lmki
         assert "1 record skipped, the first one for: b.jsonl:24: not JSON" in alone.stderr
 
 
+def test_workers_see_that_the_items_changed(cluster, corpus, lmkit, write):
+    command = ["data", "decontaminate", "--against", "test.txt", "--n", "2"]
+    engine = ["--engine", "dask", "--scheduler", cluster[0]]
+    for items in (b"the cat\n", b"no words\n", b"of the house\n"):
+        write("test.txt", items)
+        alone = lmkit(*command, "a.jsonl", "c.jsonl")
+        assert alone == lmkit(*command, *engine, "a.jsonl", "c.jsonl")
+
+
 def test_processes_of_this_machine_give_the_same(corpus, lmkit):
     alone = lmkit(*STATS, "--on-error", "skip", *corpus)
     engine = lmkit(*STATS, "--on-error", "skip", "--engine", "dask", *corpus)
