@@ -137,6 +137,21 @@ def encode(
     return Encoded(stream, counts, learner)
 
 
+def merged(parts: Iterable[Encoded], stream: Stream) -> Encoded:
+    """Texts as one, in their order, in an empty stream: the same as if they had been encoded together. Uses them up."""
+    learner, counts = WordLearner(), np.zeros(len(NAMES), dtype=np.int64)
+    for part in parts:
+        words = b" ".join(part.learner.tokenizer().vocabulary.pieces()[FIRST_WORD:]) + b"\n"
+        learned, _ = learner.learn(words, learner.scan(words))
+        ids = np.concatenate([np.arange(len(NAMES), dtype=np.int32), learned])
+        learner.dropped += part.learner.dropped
+        counts = np.concatenate([counts, np.zeros(max(0, int(ids.max()) + 1 - len(counts)), dtype=np.int64)])
+        counts[ids[: len(part.counts)]] += part.counts
+        for piece in part.stream:
+            stream.append(ids[piece])
+    return Encoded(stream, counts, learner)
+
+
 def corpus_of(encoded: Encoded, *, minimum: int = 5, most: int | None = None) -> tuple[Corpus, Vocabulary]:
     """Words seen at least `minimum` times, at most the `most` frequent ones, by falling count; others are left out.
 

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 PATIENCE = 10
 """Seconds until a scheduler must answer and have a worker."""
 PROCESSES = {"scheduler": "processes", "chunksize": 1}
-"""How Dask runs tasks on this machine: one by one, not six at a time in one process as it does by itself."""
+"""How Dask runs tasks on this machine: one by one, not six in one process, which is its default."""
 Engine = Annotated[
     str | None,
     typer.Option(

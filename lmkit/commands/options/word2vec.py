@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands.options.engine import Scheduler
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.standard import (
     ADJUSTABLE,
@@ -39,7 +40,7 @@ SECTIONS = {
     ),
     "Optimization": ("sample", "epochs", "lr", "min_lr", "seed"),
     "Output and checkpoints": ("log", "resume", "restart", "save_every", "count_updates", "output"),
-    "Resources": ("threads", "hogwild", "memory", "temp_dir"),
+    "Resources": ("threads", "hogwild", "memory", "temp_dir", "engine", "scheduler"),
 }  # fmt: skip
 
 
@@ -213,6 +214,18 @@ class Word2VecOptions(TextInput):
         UNRECORDED,
     ] = None
     temp_dir: TempDir = None
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            callback=choice("dask"),
+            show_default="this process",
+            help="Engine: `dask` reads each FILE in a task, for the vocabulary. Training is one process.",
+        ),
+        UNRECORDED,
+    ] = None
+    scheduler: Annotated[Scheduler, UNRECORDED] = None
     log: Log = None
     resume: Resume = False
     restart: Restart = False

@@ -1,14 +1,18 @@
 """From text files to the corpus and the vocabulary that word vectors are trained on."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import Hashed, stored
+from lmkit.commands.options.engine import expect_files, in_tasks
 from lmkit.commands.options.standard import Run
 from lmkit.commands.options.word2vec import BUCKETS, Word2VecOptions
+from lmkit.io.text_sources import TextSource
+from lmkit.tokenization.normalization import Normalization
 
 AN_ID = 8  # bytes of memory that an id may need: its own, and as many while ids are renumbered
 
@@ -24,15 +28,23 @@ class Texts:
 
 
 def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Texts:
-    """Reads everything, once. Raises DataError where too few words are left."""
+    """Reads everything, once, or also in tasks of an engine. Raises DataError where too few words are left."""
     from lmkit.io.temp_storage import Disk, memory_size
     from lmkit.word_vectors import corpus, phrases
+
+    expect_files(files, options.engine, options.scheduler)
 
     reader = running_text.text_reader(options.encoding_errors, options.source)
     blocks = Hashed(running_text.read_blocks(run, reader, files, "reading"))
     disk = Disk(options.temp_dir)
     with corpus.Stream(memory_size(options.memory) // AN_ID, lambda: disk) as stream:
-        encoded = corpus.encode(blocks, stream, opening.core_count(options.threads), options.normalization)
+        if options.engine is None:
+            encoded = corpus.encode(blocks, stream, opening.core_count(options.threads), options.normalization)
+        else:
+            pieces = [Piece(file, options.encoding_errors, options.source, options.normalization) for file in files]
+            encoded = corpus.merged(in_tasks(encoded_file, pieces, options.scheduler), stream)
+            for _ in blocks:  # their record is that of all files together
+                pass
         _tell(run, encoded, disk)
         if options.phrases:
             before = encoded.words
@@ -48,6 +60,25 @@ def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Text
     if composition is not None:
         made = made._replace(parts=composition.parts)
     return Texts(made, vocabulary, blocks.record() | stored(reader, files, blocks.record()), composition)
+
+
+class Piece(NamedTuple):
+    """A file to read, and how."""
+
+    name: str
+    encoding_errors: str
+    source: TextSource
+    normalization: Normalization
+
+
+def encoded_file(piece: Piece) -> Any:
+    """The words of one file and their ids: the task that an engine places."""
+    from lmkit.array_storage import Memory
+    from lmkit.word_vectors import corpus
+
+    reader = running_text.text_reader(piece.encoding_errors, piece.source)
+    stream = corpus.Stream(sys.maxsize, Memory)
+    return corpus.encode(reader.blocks(piece.name), stream, 1, piece.normalization)
 
 
 def _composition(run: Run, options: Word2VecOptions, vocabulary: Any) -> Any:

@@ -58,6 +58,7 @@ COMMANDS = [
     ["data", "filter", "--rules", "gopher,pii,-gopher-words", "--match", "the", "--explain", "--report", "r"],
     ["bpe", "count"],
     ["ngram", "count", "--order", "3"],
+    ["w2v", "train", "-q", "--dim", "4", "--min-count", "2", "--phrases", "1", "--phrase-threshold", "1"],
 ]
 
 
