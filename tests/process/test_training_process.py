@@ -26,6 +26,7 @@ def text(write):
     return write("text.txt", TEXT)
 
 
+@pytest.mark.slow
 def test_after_kills_at_any_moment_the_bytes_are_those_of_an_uninterrupted_run(started, process, work):
     """The moments lie in steps, in saves and between them; the last run goes on to the end."""
     assert process(*TRAIN[:-2], "--steps", "200", "-o", "whole.lm").status == 0

@@ -22,7 +22,8 @@ def free_port():
         return listening.getsockname()[1]
 
 
-@pytest.mark.parametrize("way", ["copy", pytest.param("shard", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["copy", "shard"])
 def test_two_processes_learn_what_one_does(way, clean):
     """The same losses and weights by DistributedDataParallel and by FSDP; and each goes on to the same bytes."""
     command = [sys.executable, "-W", "error", str(HERE / "ranks.py"), way]
