@@ -42,6 +42,7 @@ class TextReader:
     `longest`: the limit for a line, and for what lies between separators; without one `limits.RECORD`.
     `eager`: hand over lines as soon as they come, for pipes that answer line by line.
     `tap`: called with all bytes as they are read, before anything is done to them.
+    `skip`: given the error about each line of `blocks` that is longer, which becomes an empty line.
     """
 
     replace: bool = False
@@ -51,6 +52,7 @@ class TextReader:
     block: int = BLOCK
     longest: size_limits.Limit | None = None
     tap: Callable[[bytes], None] | None = None
+    skip: Callable[[DataError], None] | None = None
     replaced: int = field(default=0, init=False)
     replaced_in: set[str] = field(default_factory=set, init=False)
     """The names of the files that had what was replaced."""
@@ -124,16 +126,20 @@ class TextReader:
     def _joined(self, pieces: Iterable[bytes], separators: bytes, place: Callable[[], str]) -> Iterator[bytes]:
         """Pieces up to the last separator of what has been read, and at the end what follows it.
 
-        Raises DataError, which names the place, before more than `longest` is held between two separators.
+        Raises DataError, which names the place, before more than `longest` is held between two separators; where
+        that is to be skipped, nothing is left between them.
         """
         longest = self.longest or size_limits.RECORD
         rest: list[bytes] = []
-        held = 0
+        held, skipping = 0, False
         for piece in pieces:
-            cut = 1 + max(piece.rfind(separator) for separator in separators)
             first = min((at for separator in separators if (at := piece.find(separator)) >= 0), default=len(piece))
-            if held + first > longest.size:
-                raise longest.error(place())
+            if skipping or held + first > longest.size:
+                if not skipping:
+                    self._fail(longest.error(place()))
+                rest, held, skipping = [], 0, first == len(piece)
+                piece = piece[first:]
+            cut = 1 + max(piece.rfind(separator) for separator in separators)
             if cut:
                 yield b"".join([*rest, piece[:cut]])
                 rest, held = [], 0
@@ -141,9 +147,15 @@ class TextReader:
                 rest.append(piece[cut:])
                 held += len(piece) - cut
                 if held > longest.size:
-                    raise longest.error(place())
+                    self._fail(longest.error(place()))
+                    rest, held, skipping = [], 0, True
         if rest:
             yield b"".join(rest)
+
+    def _fail(self, error: DataError) -> None:
+        if self.skip is None:
+            raise error
+        self.skip(error)
 
     def _valid(self, block: bytes, name: str, lines: int, column: int = 0) -> bytes:
         """`block` if it is UTF-8; it begins `column` bytes into the line after `lines` lines."""

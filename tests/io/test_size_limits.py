@@ -250,6 +250,18 @@ def test_a_line_is_refused_by_its_length_whatever_the_blocks(lengths, block, end
         list(reader.blocks_in(pieces, "file"))
 
 
+@given(st.lists(st.integers(0, 90), min_size=1), st.integers(1, 30), st.sampled_from([b"", b"\n"]), st.booleans())
+def test_a_line_that_is_skipped_leaves_an_empty_one(lengths, block, end, eager):
+    errors = []
+    reader = text_files.TextReader(block=block, longest=Limit(40, "lines", ""), eager=eager, skip=errors.append)
+    data = b"\n".join(b"x" * length for length in lengths) + end
+    pieces = [data[begin : begin + block] for begin in range(0, len(data), block)]
+    expected = b"\n".join(b"x" * length if length <= 40 else b"" for length in lengths) + end
+    assert b"".join(reader.blocks_in(pieces, "file")).removesuffix(b"\n") == expected.removesuffix(b"\n")
+    places = [f"file:{number}:" for number, length in enumerate(lengths, 1) if length > 40]
+    assert [str(error).split(" ")[0] for error in errors] == places
+
+
 @pytest.mark.parametrize("packed", PACKERS)
 def test_pieces_have_no_longer_words_than_lines(packed, write):
     longest = Limit(40, "lines", "split it")

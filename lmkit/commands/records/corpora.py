@@ -14,7 +14,7 @@ from lmkit.commands.options.standard import UNRECORDED, EncodingErrors, Run, cho
 from lmkit.commands.options.text_input import InputForm, TextField
 from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
-from lmkit.io import outputs, streams
+from lmkit.io import outputs, size_limits, streams
 from lmkit.io.messages import Terminal
 from lmkit.io.parquet_records import there_is
 from lmkit.io.record_reader import Record, RecordFile, encoded, form_of
@@ -148,6 +148,10 @@ class Corpus:
         before = self.reader.replaced
         text = running_text.text_reader("replace" if self.reader.replace else "strict", eager=self.reader.eager)
         text.replaced_in = self.reader.replaced_in
+        if form == "jsonl":
+            longest = text.longest or size_limits.RECORD
+            text.longest = longest._replace(hint="--on-error skip leaves it out")
+            text.skip = self._skip if self._skips else None
         file = RecordFile(name, text, size=None, watch=over, constants=True, skip=self._skip if self._skips else None)
         for group in under_header(file) if form == "tsv" else file.groups(form):
             yield self._of_records(name, form, group, file)

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from lmkit.io import size_limits
+
 CORPUS = "".join(f"line {number % 700}\n" for number in range(1000)).encode()
 
 
@@ -96,3 +98,14 @@ def test_bad_records_are_skipped_and_counted(lmkit):
     done = lmkit(*command, stdin=text)
     assert done.lines == ['{"text": "a"}']
     assert "4 records skipped, the first one for: <stdin>:2: not JSON" in done.stderr
+
+
+def test_a_record_that_is_too_long_is_skipped(lmkit, fails, monkeypatch):
+    for name in ("RECORD", "LINE"):
+        monkeypatch.setattr(size_limits, name, size_limits.Limit(2 << 20, "records", "split it"))
+    text = b'{"text": "a"}\n{"text": "' + b"long" * (1 << 20) + b'"}\n{"text": "b"}\n{"x": 1}\n'
+    command = ["data", "stats", "--input", "jsonl"]
+    assert "hint: --on-error skip leaves it out" in fails(3, *command, stdin=text).stderr
+    done = lmkit(*command, "--on-error", "skip", stdin=text)
+    assert done.lines[-1].split("\t")[1:3] == ["2", "2"], done.stdout
+    assert "2 records skipped, the first one for: <stdin>:2: longer than 2 MiB" in done.stderr
