@@ -8,9 +8,10 @@ import re
 import shlex
 import sys
 import tempfile
+from itertools import accumulate
 from pathlib import Path
 
-from measure import Contestant
+from measure import Contestant, compare
 
 LMKIT = f"{shlex.quote(sys.executable)} -m lmkit data"
 WORDS = 20_000
@@ -47,10 +48,10 @@ def documents(text: str, megabytes: float) -> list[str]:
 def corpus(megabytes: float, draw: random.Random) -> list[str]:
     """Made-up documents of some 80 words, of frequencies as in Zipf's law."""
     words = [f"{draw.choice('bcdfglmnprst')}{draw.choice('aeiou')}{number:x}" for number in range(WORDS)]
-    weights = [1 / (rank + 10) for rank in range(WORDS)]
+    weights = list(accumulate(1 / (rank + 10) for rank in range(WORDS)))
     texts, size = [], 0
     while size < megabytes * 1e6:
-        text = " ".join(draw.choices(words, weights, k=draw.randrange(40, 120))).capitalize() + "."
+        text = " ".join(draw.choices(words, cum_weights=weights, k=draw.randrange(40, 120))).capitalize() + "."
         texts.append(text)
         size += len(text) + 12
     return texts
@@ -91,16 +92,39 @@ def speed(title: str, command: str, size: int, start: float) -> str:
     return one.output
 
 
+def engine(megabytes: float, files: int, items: int, rounds: int, folder: Path) -> None:
+    """One process and `--engine dask` in turn, on records in several files."""
+    draw = random.Random(0)
+    names = [folder / f"part-{number}.jsonl" for number in range(files)]
+    for name in names:
+        with name.open("w") as out:
+            for text in corpus(megabytes / files, draw):
+                out.write(json.dumps({"text": text}) + "\n")
+    (folder / "test.jsonl").write_text(
+        "".join(json.dumps({"text": text}) + "\n" for text in corpus(items / 1500, draw))
+    )
+    parts = shlex.join(map(str, names))
+    for task in ("dedup --near 0.7", f"decontaminate --against {folder}/test.jsonl"):
+        command = f"{LMKIT} {task} -q {parts} -o {folder}/out.jsonl"
+        pair = [Contestant("one process", command), Contestant("--engine dask", f"{command} --engine dask")]
+        compare(f"data {task.partition('/')[0]}, {megabytes:g} MB in {files} files", pair, rounds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=float, default=10.0)
     parser.add_argument("--text", help="a text of lines; documents are six of them")
     parser.add_argument("--peers", help="a Python that has datasketch")
     parser.add_argument("--items", type=int, default=1000, help="test items of decontaminate")
+    parser.add_argument("--files", type=int, default=0, help="files for --engine dask, which alone is measured then")
+    parser.add_argument("--rounds", type=int, default=3, help="with --files")
     options = parser.parse_args()
     draw = random.Random(0)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
         folder = Path(name)
+        if options.files:
+            engine(options.megabytes, options.files, options.items, options.rounds, folder)
+            return
         if options.text:
             texts = documents(Path(options.text).read_text(), options.megabytes)
         else:

@@ -57,7 +57,8 @@ def count(
         else:
             pieces = [Piece(name, scheme, encoding_errors, source, last=False) for name in inputs]
             pieces[-1] = pieces[-1]._replace(last=True)
-            counts = merged(in_tasks(counts_of_file, pieces, scheduler), scheme)
+            with in_tasks(counts_of_file, pieces, scheduler) as parts:
+                counts = merged(parts, scheme)
             record = record_of(run, inputs, scheme, encoding_errors, source)
         for piece in checkpoint_bytes(counts, origin("bpe count", {"scheme": scheme.describe()}, [record])):
             out.write(piece)

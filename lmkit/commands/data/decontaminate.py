@@ -109,20 +109,19 @@ def decontaminate(
     from lmkit.data.contamination import ItemIndex
 
     wanted = Wanted(stored, against, against_field, n, n if min_words is None else min_words, boilerplate, threshold)
-    index = ItemIndex(items.texts, n, wanted.least, boilerplate)
-    _tell(run, index, wanted, len(items.texts))
     with ExitStack() as stack:
+        done = None
+        if engine is not None:
+            pieces = [(wanted, file, clean == "train") for file in inputs]
+            done = stack.enter_context(in_tasks(parts_of_file, pieces, scheduler))
+        index = ItemIndex(items.texts, n, wanted.least, boilerplate)
+        _tell(run, index, wanted, len(items.texts))
         field = against_field if clean == "test" and against_field is not None else corpus.source.field
         out = stack.enter_context(open_records(output, form, field or FIELD))
         rows = stack.enter_context(outputs.open_output(report)) if report is not None else None
         writer = RecordWriter(out)
         read = kept = 0
-        if engine is None:
-            parts = _parts(corpus, items, index, wanted)
-        else:
-            pieces = [(wanted, file, clean == "train") for file in inputs]
-            parts = _joined(run, in_tasks(parts_of_file, pieces, scheduler), index)
-        for part in parts:
+        for part in _parts(corpus, items, index, wanted) if done is None else _joined(run, done, index):
             read += part.read
             if clean == "train":
                 kept += len(part.raws)

@@ -1,6 +1,7 @@
 """`lmkit data dedup`: a corpus without exact, near or substring duplicates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
@@ -98,30 +99,34 @@ def dedup(
     expect_files(files, engine, scheduler)
     if unit != "record" and engine is not None:
         raise UsageError("--engine compares records, not lines or paragraphs", hint="leave --unit out")
-    if best is not None and engine is not None and stored.on_error == "skip":
-        raise UsageError("--best with --engine cannot skip records", hint="leave --on-error skip out")
     corpus = Corpus(run, stored, files, fields=[best] if best is not None else [], eager=compared is None)
     form = corpus.expect_one_form()
     other = None if against is None else Corpus(run, stored, [against])
     outputs.expect_apart(output, report)
-    with open_records(output, form, corpus.source.field or FIELD) as out:
+    with ExitStack() as stack:
+        out = stack.enter_context(open_records(output, form, corpus.source.field or FIELD))
+
+        def parts_of(task: Callable[[Any], Any], *settings: Any) -> Iterator[Any] | None:
+            """What tasks of the engine find in each FILE."""
+            if engine is None:
+                return None
+            pieces = [(stored, file, *settings) for file in corpus.files]
+            return stack.enter_context(in_tasks(task, pieces, scheduler))
+
         cut = ""
         if substring is not None:
-            cutting = substring_dedup.Settings(substring, temp_dir, report is not None, engine, scheduler)
-            counts, rows, cut = substring_dedup.write(stored, corpus, other, out, cutting)
+            cutting = substring_dedup.Settings(substring, temp_dir, report is not None)
+            parts = parts_of(substring_dedup.grams_of_file, substring)
+            counts, rows, cut = substring_dedup.write(corpus, other, out, cutting, parts)
         elif near is None:
-            keys = None
-            if engine is not None:
-                pieces = [(stored, file, normalize) for file in corpus.files]
-                keys = in_tasks(exact_dedup.keys_of_file, pieces, scheduler)
+            keys = parts_of(exact_dedup.keys_of_file, normalize)
             counts, rows = exact_dedup.write(
                 corpus, other, out, unit, normalize=normalize, reported=report is not None, keys=keys
             )
         else:
-            settings = near_dedup.Settings(
-                near, shingle, best, temp_dir, reported=report is not None, engine=engine, scheduler=scheduler
-            )
-            counts, rows = near_dedup.write(stored, corpus, other, out, settings)
+            settings = near_dedup.Settings(near, shingle, best, temp_dir, reported=report is not None)
+            parts = parts_of(near_dedup.found_in_file, settings)
+            counts, rows = near_dedup.write(run, corpus, other, out, settings, parts)
         if report is not None:
             _write(report, rows)
     kept = counts.read - counts.dropped

@@ -1,6 +1,7 @@
 """`lmkit data filter`: the records of a corpus that are good enough, and why the others are not."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -152,16 +153,17 @@ def filter_(
         corpus = Corpus(run, stored, files, fields=filters.fields, eager=not ppl)
         form = "jsonl" if explain else corpus.expect_one_form()
         outputs.expect_apart(output, report)
-        if engine is not None:
-            pieces = [(settings, stored, file, explain) for file in corpus.files]
-            parts = _joined(run, in_tasks(parts_of_file, pieces, scheduler), filters.counts)
-        else:
-            judged = filters.judged(corpus)
-            if model is not None:
-                judged = perplexity_filter.judged(run, judged, model, keep, temp_dir, filters.counts)
-            parts = (_part(chunk, explain=explain) for chunk in judged)
-        with open_records(output, form, corpus.source.field or FIELD) as out:
-            writer = RecordWriter(out)
+        with ExitStack() as stack:
+            if engine is not None:
+                pieces = [(settings, stored, file, explain) for file in corpus.files]
+                results = stack.enter_context(in_tasks(parts_of_file, pieces, scheduler))
+                parts = _joined(run, results, filters.counts)
+            else:
+                judged = filters.judged(corpus)
+                if model is not None:
+                    judged = perplexity_filter.judged(run, judged, model, keep, temp_dir, filters.counts)
+                parts = (_part(chunk, explain=explain) for chunk in judged)
+            writer = RecordWriter(stack.enter_context(open_records(output, form, corpus.source.field or FIELD)))
             for part in parts:
                 writer.write(part.raws, part.header, part.name)
         counts = filters.counts

@@ -1,14 +1,18 @@
 """Near duplicates for `lmkit data dedup`: records wait in a temporary file until all clusters are known."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.data.exact_dedup import Counts
-from lmkit.commands.options.engine import in_tasks
-from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, RecordWriter, quiet_run
+from lmkit.commands.options.standard import Run
+from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, RecordWriter, quiet_run, tell_skipped_in
 from lmkit.errors import DataError
 from lmkit.io import outputs
+
+if TYPE_CHECKING:
+    from lmkit.data.near_duplicates import ShingleSets
 
 
 @dataclass(frozen=True)
@@ -20,14 +24,35 @@ class Settings:
     best: str | None
     temp_dir: str | None
     reported: bool
-    engine: str | None = None
-    scheduler: str | None = None
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that a record must have."""
+        return [] if self.best is None else [self.best]
+
+
+class Found(NamedTuple):
+    """What is known of the records of a chunk, but their shingles."""
+
+    raws: Sequence[bytes]
+    places: list[bytes]
+    """Where each is, where that is reported."""
+    qualities: Any
+    header: bytes | None
+
+
+Done = tuple[tuple[Any, ...], list[Found], tuple[int, str]]
+"""The shingles of the records of a file, what else is known of them, and the records that were skipped."""
 
 
 def write(
-    stored: CorpusInput, corpus: Corpus, against: Corpus | None, out: outputs.Output, settings: Settings
-) -> tuple[Counts, list[dict[str, Any]]]:
-    """Write one record of each cluster; return the counts and the rows of a report."""
+    run: Run, corpus: Corpus, against: Corpus | None, out: outputs.Output, settings: Settings,
+    parts: Iterator[Done] | None = None,
+) -> tuple[Counts, list[dict[str, Any]]]:  # fmt: skip
+    """Write one record of each cluster; return the counts and the rows of a report.
+
+    `parts`: what tasks found in each file.
+    """
     import numpy as np
 
     from lmkit.data.near_duplicates import ShingleSets, components
@@ -36,21 +61,16 @@ def write(
 
     disk = Disk(settings.temp_dir)
     sets = ShingleSets(settings.threshold, settings.shingle, disk)
-    places = Spool(disk)
-    for chunk in against.chunks() if against is not None else ():
-        _add(chunk, sets, places)
+    places, spool = Spool(disk), Spool(disk)
+    for found in _found(against, sets, replace(settings, best=None)) if against is not None else ():
+        places.add(found.places)
     before = sets.added
-    spool, qualities, header = Spool(disk), [np.full(before, np.inf)], None
-    if settings.engine is not None:
-        pieces = [(stored, file, settings.threshold, settings.shingle) for file in corpus.files]
-        for parts in in_tasks(sets_of_file, pieces, settings.scheduler):
-            sets.extend(*parts)
-    for chunk in corpus.chunks():
-        _add(chunk, None if settings.engine is not None else sets, places)
-        spool.add(chunk.raws)
-        header = header or chunk.header
-        if settings.best is not None:
-            qualities.append(_qualities(chunk, settings.best))
+    qualities, header = [np.full(before, np.inf)], None
+    for found in _found(corpus, sets, settings) if parts is None else _joined(run, parts, sets):
+        places.add(found.places)
+        spool.add(found.raws)
+        qualities.append(found.qualities)
+        header = header or found.header
     sets.finish()
     roots = components(sets)
     kept = _kept(roots, np.concatenate(qualities) if settings.best is not None else None, before)
@@ -63,24 +83,36 @@ def write(
     return counts, _rows(sets, roots, kept, places) if settings.reported else []
 
 
-def sets_of_file(piece: tuple[CorpusInput, str, float, int]) -> Any:
-    """The shingles of the records of a file and the keys of their bands: the task that an engine places."""
+def found_in_file(piece: tuple[CorpusInput, str, Settings]) -> Done:
+    """What is found in one file: the task that an engine places."""
     from lmkit.array_storage import Memory
     from lmkit.data.near_duplicates import ShingleSets
 
-    stored, file, threshold, shingle = piece
-    sets = ShingleSets(threshold, shingle, Memory())
-    for chunk in Corpus(quiet_run("data dedup"), stored, [file]).chunks():
-        sets.add([text.decode() for text in chunk.texts])
+    stored, file, settings = piece
+    sets = ShingleSets(settings.threshold, settings.shingle, Memory())
+    corpus = Corpus(quiet_run("data dedup"), stored, [file], fields=settings.fields)
+    found = list(_found(corpus, sets, settings))
     sets.finish()
-    return sets.parts()
+    return sets.parts(), found, corpus.skips
 
 
-def _add(chunk: Chunk, sets: Any, places: Any) -> None:
-    """Keep the place of each record, and its shingles unless tasks had them."""
-    if sets is not None:
+def _found(corpus: Corpus, sets: "ShingleSets", settings: Settings) -> Iterator[Found]:
+    """Add the shingles of all records; yield the rest."""
+    for chunk in corpus.chunks():
         sets.add([text.decode() for text in chunk.texts])
-    places.add([chunk.place(at).encode(errors="surrogateescape") for at in range(len(chunk.texts))])
+        places = [chunk.place(at) for at in range(len(chunk.texts))] if settings.reported else []
+        qualities = _qualities(chunk, settings.best) if settings.best is not None else None
+        yield Found(chunk.raws, [place.encode(errors="surrogateescape") for place in places], qualities, chunk.header)
+
+
+def _joined(run: Run, done: Iterator[Done], sets: "ShingleSets") -> Iterator[Found]:
+    """What tasks found, in order."""
+    skips = []
+    for own, found, skipped in done:
+        sets.extend(*own)
+        yield from found
+        skips.append(skipped)
+    tell_skipped_in(run, skips)
 
 
 def _qualities(chunk: Chunk, field: str) -> Any:

@@ -81,7 +81,8 @@ def stats(
     if engine is None:
         sums = _sums(corpus, wanted)
     else:
-        parts = list(in_tasks(sums_of_file, [(stored, file, wanted) for file in corpus.files], scheduler))
+        with in_tasks(sums_of_file, [(stored, file, wanted) for file in corpus.files], scheduler) as results:
+            parts = list(results)
         tell_skipped_in(run, [skipped for _, skipped in parts])
         sums = _added(part for part, _ in parts)
     counted = _with_total(sums, len(names))

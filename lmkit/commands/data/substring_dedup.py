@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.data.exact_dedup import Counts
-from lmkit.commands.options.engine import in_tasks
 from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, RecordWriter, number_of, quiet_run, with_text
 from lmkit.io import outputs
 from lmkit.io.text_sources import FIELD
@@ -22,8 +21,6 @@ class Settings:
     least_words: int
     temp_dir: str | None
     reported: bool
-    engine: str | None = None
-    scheduler: str | None = None
 
 
 @dataclass
@@ -35,9 +32,16 @@ class CutCounts(Counts):
 
 
 def write(
-    stored: CorpusInput, corpus: Corpus, against: Corpus | None, out: outputs.Output, settings: Settings
+    corpus: Corpus,
+    against: Corpus | None,
+    out: outputs.Output,
+    settings: Settings,
+    parts: Iterator[Any] | None = None,
 ) -> tuple[Counts, list[dict[str, Any]], str]:
-    """Write the records without what occurred before; return the counts, the rows of a report, and what was cut out."""
+    """Write the records without what occurred before; return the counts, the rows of a report, and what was cut out.
+
+    `parts`: the n-grams of the records of each file, where tasks found them.
+    """
     from lmkit.data.repeated_substrings import SubstringIndex
     from lmkit.io.spool import Spool
     from lmkit.io.temp_storage import Disk
@@ -50,19 +54,17 @@ def write(
         before += len(chunk.texts)
         if settings.reported:
             _keep_places(chunk, places)
-    if settings.engine is not None:
-        pieces = [(stored, file, settings.least_words) for file in corpus.files]
-        for parts in in_tasks(grams_of_file, pieces, settings.scheduler):
-            index.add_grams(*parts)
     forms = list[Chunk]()
     for chunk in corpus.chunks():
-        (index.add_texts if settings.engine is not None else index.add)(chunk.texts)
+        (index.add if parts is None else index.add_texts)(chunk.texts)
         raws.add(chunk.raws)
         forms.append(
             replace(chunk, raws=(), texts=(), fields=None if chunk.fields is None else (), places=0, block=None)
         )
         if settings.reported:
             _keep_places(chunk, places)
+    for part in parts or ():
+        index.add_grams(*part)
     index.finish()
     counts, found = CutCounts(), list["Repeat"]()
     writer, name = RecordWriter(out), corpus.source.field or FIELD

@@ -5,15 +5,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from functools import partial
 from threading import Condition
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from lmkit import __version__
+from lmkit.commands.loading.models import core_count
 from lmkit.commands.options.standard import choice
 from lmkit.errors import DataError, LmkitError, MissingError, ProcessError, UsageError
 from lmkit.io import streams
+from lmkit.io.task_processes import results_of
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -150,28 +153,34 @@ def _guarded(folder: str, task: Callable[[Piece], Result], piece: Piece) -> Resu
         return error
 
 
-def in_tasks(task: Callable[[Piece], Result], pieces: Sequence[Piece], scheduler: str | None) -> Iterator[Result]:
-    """Yield the result of a task for each piece, in order, a few of which are worked on at a time.
+@contextmanager
+def in_tasks(
+    task: Callable[[Piece], Result], pieces: Sequence[Piece], scheduler: str | None
+) -> Iterator[Iterator[Result]]:
+    """The result of a task for each piece, in order; tasks begin now, are some ahead, and end with the context.
 
-    The task is a function of a module. Raises what it raises.
+    The task is a function of a module. Raises what it raises, and ProcessError where its process is ended.
     """
-    for result in _results(task, pieces, scheduler):
+    work = partial(_guarded, os.getcwd(), task)
+    results = _of_cluster(work, pieces, scheduler) if scheduler else results_of(work, pieces, core_count(None))
+    with results as opened:
+        yield _raised(opened)
+
+
+def _raised(results: Iterator[Any]) -> Iterator[Any]:
+    for result in results:
         if isinstance(result, LmkitError):
             raise result
         yield result
 
 
-def _results(
-    task: Callable[[Piece], Result], pieces: Sequence[Piece], scheduler: str | None
-) -> Iterator[Result | LmkitError]:
-    delayed, folder = dask().delayed(_guarded, pure=False), os.getcwd()
-    if scheduler is None:
-        step = 2 * (os.cpu_count() or 1)
-        for begin in range(0, len(pieces), step):
-            tasks = [delayed(folder, task, piece) for piece in pieces[begin : begin + step]]
-            yield from dask().compute(*tasks, **PROCESSES)
-        return
+@contextmanager
+def _of_cluster(work: Callable[[Any], Any], pieces: Sequence[Any], scheduler: str) -> Iterator[Iterator[Any]]:
     with client(scheduler) as opened:
-        futures = deque(opened.compute([delayed(folder, task, piece) for piece in pieces]))
-        while futures:
-            yield futures.popleft().result()  # a result that is taken is kept no longer by a worker
+        futures = deque(opened.map(work, pieces, pure=False))
+
+        def results() -> Iterator[Any]:
+            while futures:
+                yield futures.popleft().result()  # a result that is taken is kept no longer by a worker
+
+        yield results()

@@ -42,9 +42,10 @@ def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Text
             encoded = corpus.encode(blocks, stream, opening.core_count(options.threads), options.normalization)
         else:
             pieces = [Piece(file, options.encoding_errors, options.source, options.normalization) for file in files]
-            encoded = corpus.merged(in_tasks(encoded_file, pieces, options.scheduler), stream)
-            for _ in blocks:  # their record is that of all files together
-                pass
+            with in_tasks(encoded_file, pieces, options.scheduler) as parts:
+                for _ in blocks:  # their record is that of all files together
+                    pass
+                encoded = corpus.merged(parts, stream)
         _tell(run, encoded, disk)
         if options.phrases:
             before = encoded.words

@@ -91,6 +91,17 @@ def test_processes_of_this_machine_give_the_same(corpus, lmkit):
     assert (engine.stdout, engine.stderr) == (alone.stdout, alone.stderr)
 
 
+def test_the_best_record_is_kept_and_others_are_skipped(lmkit, write):
+    for name, scores in (("d", [1, 5, None]), ("e", [7, None, 2])):
+        records = [{"text": f"the cat sat on the mat {at}", "score": score} for at, score in enumerate(scores)]
+        write(f"{name}.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
+    command = ["data", "dedup", "--near", "0.5", "--best", "score", "--on-error", "skip", "d.jsonl", "e.jsonl"]
+    alone = lmkit(*command)
+    assert [json.loads(line)["score"] for line in alone.lines] == [7]
+    assert "2 records skipped, the first one for: d.jsonl:3: no field 'score'" in alone.stderr
+    assert lmkit(*command, "--engine", "dask") == alone
+
+
 def test_errors_come_from_tasks_as_from_one_process(cluster, corpus, fails, write):
     tasks = ["--engine", "dask", "--scheduler", cluster[0]]
     assert "b.jsonl:24: not JSON" in fails(3, "data", "stats", *tasks, "b.jsonl").stderr
