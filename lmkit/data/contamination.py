@@ -70,9 +70,10 @@ class ItemIndex:
 
     def _drop_boilerplate(self, most_items: int) -> None:
         """Leave out n-grams of many items; keep where each is, for a report."""
-        distinct, first, inverse = np.unique(self._keys, return_index=True, return_inverse=True)
-        pairs = np.unique(np.stack((inverse, self._owners), axis=1), axis=0)
-        items = np.bincount(pairs[:, 0], minlength=len(distinct))
+        new = np.concatenate(([True], self._keys[1:] != self._keys[:-1]))[: len(self._keys)]
+        first, inverse = np.flatnonzero(new), np.cumsum(new) - 1
+        new[1:] |= self._owners[1:] != self._owners[:-1]  # owners of equal keys are in order
+        items = np.bincount(inverse[new], minlength=len(first))
         many = items > most_items
         self.boilerplate = [
             (self._text_of(int(self._owners[at]), int(self._places[at])), int(items[gram]))
