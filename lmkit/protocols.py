@@ -284,6 +284,13 @@ class DecodingBatch(Protocol):
         """Add the texts after these states as the last rows."""
 
 
+class HasExactStates(DecodingBatch, Protocol):
+    """Rows whose states are those of single steps to the last bit, so that only `next` is rounded otherwise."""
+
+    def state(self, row: int) -> State:
+        """The state of a text."""
+
+
 class SupportsBatching(LanguageModel, Protocol):
     """A LanguageModel that does several steps at once, faster than one by one, and all but exactly so."""
 
@@ -690,6 +697,11 @@ def explains(model: object) -> TypeGuard[Explains]:
 def slides_windows(model: object) -> TypeGuard[SlidesWindows]:
     """Whether a model reads long texts through windows."""
     return context_limit(model) is not None
+
+
+def has_exact_states(rows: object) -> TypeGuard[HasExactStates]:
+    """Whether rows give the states of their texts."""
+    return hasattr(rows, "state")
 
 
 def supports_batching(model: object) -> TypeGuard[SupportsBatching]:

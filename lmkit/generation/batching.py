@@ -19,6 +19,10 @@ class StateRows:
     def __len__(self) -> int:
         return len(self.states)
 
+    def state(self, row: int) -> State:
+        """See `HasExactStates.state`."""
+        return self.states[row]
+
     def next(self) -> Floats:
         """See `DecodingBatch.next`."""
         return np.stack([self._model.next(state) for state in self.states])

@@ -15,7 +15,7 @@ from lmkit.generation import batching
 from lmkit.generation.candidates import Candidates
 from lmkit.generation.engine import ActiveSequence, Step, attempted
 from lmkit.generation.sampler import NoCandidateError, Position, Sampler
-from lmkit.protocols import F64, Floats, LanguageModel, State
+from lmkit.protocols import F64, Floats, LanguageModel, State, has_exact_states
 
 CACHED = 1 << 24
 """Numbers in the distributions kept, of states that are met again."""
@@ -122,20 +122,24 @@ class BatchedStepper:
         logs = self._rows.next()
         error = float(batching.errors(self._model, logs).max())
         try:
-            return [[token] for token in self._chosen(logs, self._alone, error)]
+            return [[token] for token in self._chosen(logs, range(len(self._alone)), error)]
         except NoCandidateError:
-            rows = enumerate(self._alone)
-            return [attempted(partial(self._chosen, logs[row : row + 1], [alone], error)) for row, alone in rows]
+            rows = range(len(self._alone))
+            return [attempted(partial(self._chosen, logs[row : row + 1], [row], error)) for row in rows]
 
-    def _chosen(self, logs: Floats, rows: Sequence[tuple[ActiveSequence, ExactState]], error: float) -> list[int]:
-        """A token of each row. Raises NoCandidateError."""
-        places = [row.place for row, _ in rows]
+    def _chosen(self, logs: Floats, rows: Sequence[int], error: float) -> list[int]:
+        """A token of each of some rows. Raises NoCandidateError."""
+        places = [self._alone[row][0].place for row in rows]
         tokens, sure = self._chooser(logs, places, error)
         for index in np.flatnonzero(~sure).tolist():
-            exact = self._model.next(rows[index][1].state())
+            exact = self._model.next(self._exact_state(rows[index]))
             tokens[index] = self._chooser(exact[None], [places[index]])[0][0]
         found: list[int] = tokens.tolist()
         return found
+
+    def _exact_state(self, row: int) -> State:
+        """The state of a row as single steps give it."""
+        return self._rows.state(row) if has_exact_states(self._rows) else self._alone[row][1].state()
 
     def keep(self, rows: Sequence[int]) -> None:
         """See `Stepper.keep`."""

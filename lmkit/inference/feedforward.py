@@ -139,6 +139,10 @@ class FeedForwardRows:
         new = np.array(tokens, dtype=np.int32)[:, None]
         self._contexts = np.concatenate((self._contexts[:, 1:], new), axis=1)
 
+    def state(self, row: int) -> State:
+        """See `HasExactStates.state`."""
+        return tuple(self._contexts[row].tolist())
+
     def take(self, rows: Sequence[int]) -> None:
         """See `DecodingBatch.take`."""
         self._contexts = self._contexts[np.array(rows, dtype=np.int64)]

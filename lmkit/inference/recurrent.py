@@ -282,6 +282,10 @@ class RecurrentRows:
         """See `DecodingBatch.advance`."""
         self._memories = self._model.stepped(self._memories, np.array(tokens, dtype=np.int64))
 
+    def state(self, row: int) -> State:
+        """See `HasExactStates.state`."""
+        return State(tuple(tuple(part[row] for part in memory) for memory in self._memories))
+
     def take(self, rows: Sequence[int]) -> None:
         """See `DecodingBatch.take`."""
         chosen = np.array(rows, dtype=np.int64)

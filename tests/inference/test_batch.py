@@ -12,6 +12,7 @@ from test_models import SMALL, every_model, some_ids
 from lmkit.errors import CheckpointError
 from lmkit.generation import batching
 from lmkit.inference.kv_cache import moves
+from lmkit.protocols import has_exact_states
 
 
 def assert_near(model, found, expected):
@@ -44,6 +45,9 @@ def test_rows_are_single_steps(kind, own):
     for step in range(25):
         assert len(rows) == len(singles)
         assert_near(model, rows.next(), logs_of(model, singles))
+        if has_exact_states(rows):
+            given = [model.next(rows.state(row)) for row in range(len(rows))]
+            assert np.array_equal(given, logs_of(model, singles))
         tokens = rng.integers(0, VOCABULARY, len(singles)).tolist()
         rows.advance(tokens)
         singles = [model.advance(state, token) for state, token in zip(singles, tokens, strict=True)]
