@@ -59,8 +59,8 @@ FORMATS: Mapping[str, Format] = {
         _PAIR,
     ),
     "t5": Format(
-        ("[X:task]: [X:input]",), ("input", "output"), {"task": "summarize", "input": "a long text"}, {"input": INPUTS},
-        (*OUTPUTS, "target"),
+        ("[X:task]: [X:input]",), ("input", "output"), {"task": "summarize", "input": "a long text"},
+        {"input": (*INPUTS, "source")}, (*OUTPUTS, "target"),
     ),
     "instruct": Format(
         (_WITH_INPUT, _WITHOUT), ("instruction", "input", "output"),

@@ -1,5 +1,6 @@
 """`lmkit finetune prefer`: a language model aligned with preferences by direct preference optimisation."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from lmkit.commands.options.finetuning import Examples, select_by
 from lmkit.commands.options.language_finetuning import AnswerTuning, BaseModel, defaults, sections
 from lmkit.commands.options.neural_finetuning import NeuralFinetuning
 from lmkit.commands.options.option_groups import Before, in_sections, with_groups
-from lmkit.commands.options.standard import UNRECORDED, Run
+from lmkit.commands.options.standard import ADJUSTABLE, UNRECORDED, Run
 from lmkit.commands.records.conversations import read_preferences
 from lmkit.commands.training_run.session import state_file
 from lmkit.errors import DataError, UsageError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     Pairs = list[tuple[AnswerSequence, AnswerSequence]]
 
 SelectBy = select_by("accuracy", "loss", "margin")
-WITHOUT = ("values", "day", "pooling", "seeds", "show_mask", "json")
+WITHOUT = ("values", "day", "pooling", "seeds", "show_mask", "json", "neural.lr")
 RATE = 0.1
 """The learning rate beside that of tuning on answers: log-probabilities of whole answers move quickly."""
 
@@ -59,6 +60,15 @@ def prefer(
     select_by: Annotated[SelectBy, Before("output")] = "accuracy",  # type: ignore[valid-type]
     templates: ChatTemplateOptions,
     answers: AnswerTuning,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            "--lr", metavar="RATE", min=0.0, help="Peak learning rate of AdamW.",
+            show_default="a tenth of that of `finetune instruct`",
+        ),
+        ADJUSTABLE,
+        Before("weight_decay"),
+    ] = None,
     neural: NeuralFinetuning,
 ) -> None:  # fmt: skip
     """Align a language model with preferences (DPO).
@@ -73,6 +83,7 @@ def prefer(
       lmkit finetune prefer -m sft.lm pairs.jsonl --valid dev.jsonl -o dpo.lm
       lmkit finetune prefer -m sft.lm --beta 0.3 --train lora --reference-cache ref.lm pairs.jsonl -o adapter.lm
     """
+    neural = replace(neural, lr=lr)
     opening.check_single_stdin(file, examples.valid)
     outputs.expect_output(examples.output, binary=True)
     opening.needs_torch("models are fine-tuned")

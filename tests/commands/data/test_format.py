@@ -31,6 +31,14 @@ def test_the_prefix_of_a_task_is_on_the_input_alone(lmkit):
     ]  # fmt: skip
 
 
+def test_pairs_of_a_translator_get_the_prefix_of_a_task(lmkit):
+    pair = lines({"source": "hola", "target": "hello"})
+    done = lmkit("data", "format", "--style", "t5", "--task", "translate", "--input", "jsonl", stdin=pair)
+    assert done.records == [
+        {"id": 1, "prompt": "translate: hola", "output": "hello", "source": "hola", "task": "translate"}
+    ]
+
+
 def test_pairs_to_train_on(lmkit):
     pairs = b"x\ty\tyes\nz\n"
     assert lmkit("data", "format", "--style", "bert", "--input", "tsv", stdin=pairs).records == [

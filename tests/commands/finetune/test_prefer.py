@@ -54,6 +54,16 @@ def test_margins_grow_from_a_reference_that_stays(base, aligned, mode):
     assert origin["parent"] == checkpoint.parse(memoryview(before)).digest
 
 
+def test_the_rate_is_a_tenth_of_that_of_instructions_unless_given(aligned):
+    def rate(*words):
+        aligned(*words, "--epochs", "0.5", "--log", "log.jsonl")
+        with open("log.jsonl", encoding="utf-8") as file:
+            return json.loads(file.readline())["lr"]
+
+    assert rate() == pytest.approx(0.1 * 0.03 / 16)
+    assert rate("--lr", "0.0002") == 0.0002
+
+
 @pytest.mark.parametrize(
     ("record", "message"),
     [
