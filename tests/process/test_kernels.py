@@ -82,7 +82,6 @@ def run_under(kernel, *tests):
     return done.stdout
 
 
-@pytest.mark.slow
 def test_a_few_models_under_the_oldest_code():
     assert " passed" in run_under(LOWEST, *FEW)
 
