@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test slow check docs format bench dist matrix audit faults clean
+.PHONY: help demo test unit slow check lint types docs format bench dist matrix audit faults clean
 
 help:
 	@echo "make demo    fit a 5-gram model, measure its perplexity, sample from it (base install only)"
@@ -36,18 +36,25 @@ $(VENV)/tested: $(BIN)/python pyproject.toml
 demo: $(VENV)/base
 	@$(MAKE) --no-print-directory -f examples/demo.mk LMKIT=$(CURDIR)/$(BIN)/lmkit
 
-test: check
+test: lint
+	@$(MAKE) --no-print-directory -j 2 types unit
+
+unit: $(VENV)/tested
 	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
 slow: $(VENV)/tested
 	$(BIN)/python -m pytest -q -n auto -m "slow or hypothesis" --hypothesis-profile thorough -o faulthandler_timeout=1800
 
-check: $(VENV)/tested
+check: lint types
+
+lint: $(VENV)/tested
 	$(BIN)/ruff format --check lmkit tests benchmarks
 	$(BIN)/ruff check lmkit tests benchmarks
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tests/wording.py
+
+types: $(VENV)/tested
+	$(BIN)/mypy
 
 docs: $(VENV)/tested
 	$(BIN)/python -m lmkit.manual

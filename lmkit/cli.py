@@ -26,8 +26,8 @@ READ = re.compile(r"\b(FILE|MODEL|FOLDER|INPUT|SHOTS|TRAIN|TEST|COUNTS)\b|^KIND$
 """Metavariables of parameters that name files which it reads, a tokenizer's among them."""
 
 
-def build(loaded: Sequence[str]) -> Any:
-    """The parser; only the commands in `loaded` bring their options with them."""
+def build(loaded: Sequence[str], *, alone: bool = False) -> Any:
+    """The parser; only the commands in `loaded` bring their options with them, and `alone` there are no others."""
     import typer
 
     from lmkit.commands.options import help_pages
@@ -66,12 +66,13 @@ def build(loaded: Sequence[str]) -> Any:
                 "short_help": summary,
             }
             place.command(verb, **shown)(_with_shared_options(name, function))
-        else:
+        elif not alone:
             place.command(verb, short_help=summary)(_stub)
-    for name, summary in BUILT_IN.items():
+    for name, summary in BUILT_IN.items() if not alone else ():
         app.command(name, short_help=summary)(_stub)
     for name, group_app in groups.items():
-        app.add_typer(group_app, name=name, short_help=GROUPS[name])
+        if group_app.registered_commands:
+            app.add_typer(group_app, name=name, short_help=GROUPS[name])
     return typer.main.get_command(app)
 
 
@@ -328,7 +329,8 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
         return _parse_and_run([*words[1:], "--help"], typed_command(words[1:]))
     if len(words) == 1 and words[0] in GROUPS:
         words = [*words, "--help"]
-    parser = build([name] if name else [])
+    first = name is not None and list(words[: len(name.split())]) == name.split()  # nothing lists the others
+    parser = build([name] if name else [], alone=first)
     if not words:
         with redirect_stdout(sys.stderr):
             parser.main(args=["--help"], prog_name="lmkit", standalone_mode=False)

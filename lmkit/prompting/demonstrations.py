@@ -83,12 +83,12 @@ def _selector(
     selection: Selection, examples: Sequence[Example], draws: example_selection.Draws
 ) -> example_selection.Selector:
     if selection.select == "similar":
-        scores: example_similarity.Scores = (
+        ranking: example_similarity.Ranking = (
             example_similarity.BM25(examples)
             if selection.open_vectors is None
             else example_similarity.Cosines(examples, selection.open_vectors())
         )
-        return example_similarity.Similar(examples, scores)
+        return example_similarity.Similar(examples, ranking)
     if selection.select == "balanced":
         return example_selection.Balanced(examples, draws)
     if selection.select == "random":

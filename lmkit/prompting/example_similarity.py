@@ -1,14 +1,17 @@
 r"""Examples that are most like an item: by the words that they share (BM25), or by the angle of vectors.
 
 Words are runs of letters, digits and underscores (`\w+`) of a text in `normal_form`. Of examples that are equally
-like the item the earlier one comes first.
+like the item the earlier one comes first. Many items are left to `lmkit.prompting.bm25_kernels` where numba is
+installed, which finds the same examples.
 
 Shapes: N examples, D numbers of a vector.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Protocol
 
 import numpy as np
 
@@ -17,22 +20,30 @@ from lmkit.prompting.examples import Example, Pool
 from lmkit.protocols import F64, I64
 
 K1, B = 1.2, 0.75
+MANY = 2000
+"""Items from which on compiled code pays for its start."""
+FEW = 100
+"""Most examples that compiled code looks for."""
 _WORD = re.compile(r"\w+")
 
-Scores = Callable[[Example], F64]
-"""How like an item each example is, (N,)."""
+
+class Ranking(Protocol):
+    """Orders examples by how like an item they are."""
+
+    def highest(self, item: Example, count: int) -> list[int]:
+        """The places of the examples most like an item, the most similar first, of equally similar ones the earlier."""
 
 
 class Similar:
     """The examples that are most like an item, the most similar first."""
 
-    def __init__(self, examples: Sequence[Example], scores: Scores) -> None:
-        self._pool, self._scores = Pool(examples), scores
+    def __init__(self, examples: Sequence[Example], ranking: Ranking) -> None:
+        self._pool, self._ranking = Pool(examples), ranking
 
     def select(self, item: Example, count: int) -> list[Example]:
         """See `Selector.select`."""
         same = self._pool.same(item)
-        order = highest(self._scores(item), count + len(same)) if count else []
+        order = self._ranking.highest(item, count + len(same)) if count else []
         return taken(self._pool, order, same, count)
 
 
@@ -71,7 +82,8 @@ class BM25:
         for place, text in enumerate(texts):
             for word, count in Counter(text).items():
                 found.setdefault(word, []).append((place, count))
-        self._size = len(texts)
+        self._size, self._items = len(texts), 0
+        self._compiled: _Compiled | None = None
         self._weights: dict[str, tuple[I64, F64]] = {}
         for word, entries in found.items():
             places, counts = np.array(entries, dtype=np.int64).T
@@ -86,6 +98,41 @@ class BM25:
         places = np.concatenate([places for places, _, _ in found])
         weights = np.concatenate([weights if times == 1 else times * weights for _, weights, times in found])
         return np.bincount(places, weights, self._size).astype(np.float64, copy=False)
+
+    def highest(self, item: Example, count: int) -> list[int]:
+        """See `Ranking.highest`."""
+        self._items += 1
+        if self._items == MANY and find_spec("numba") is not None:
+            self._compiled = _Compiled(self._weights, self._size)
+        if self._compiled is None or count > FEW:
+            return highest(self(item), count)
+        return self._compiled.highest(item, count)
+
+
+class _Compiled:
+    """The weights of words in flat arrays for `bm25_kernels.highest`."""
+
+    def __init__(self, weights: Mapping[str, tuple[I64, F64]], size: int) -> None:
+        from lmkit.prompting import bm25_kernels
+
+        self._kernel = bm25_kernels.highest
+        self._ids = {word: number for number, word in enumerate(weights)}
+        self._starts = np.cumsum([0, *(len(places) for places, _ in weights.values())], dtype=np.int64)
+        self._places = np.zeros(self._starts[-1], dtype=np.uint32)  # unsigned: no sign to look at
+        self._weights = np.zeros(self._starts[-1])
+        for start, (places, values) in zip(self._starts, weights.values(), strict=False):
+            self._places[start : start + len(places)] = places
+            self._weights[start : start + len(places)] = values
+        self._counts, self._sums = np.zeros(len(weights), dtype=np.int64), np.zeros(size)
+
+    def highest(self, item: Example, count: int) -> list[int]:
+        """See `Ranking.highest`."""
+        ids = self._ids
+        own = np.array([ids[word] for word in words(item) if word in ids], dtype=np.int64)
+        count = min(count, len(self._sums))
+        order = self._kernel(self._starts, self._places, self._weights, own, self._counts, self._sums, count)
+        places: list[int] = order.tolist()
+        return places
 
 
 class Cosines:
@@ -109,6 +156,10 @@ class Cosines:
             return np.zeros(len(self._rows))
         cosines: F64 = (self._rows @ row).astype(np.float64)
         return cosines
+
+    def highest(self, item: Example, count: int) -> list[int]:
+        """See `Ranking.highest`."""
+        return highest(self(item), count)
 
 
 def _unit(vector: F64 | None) -> F64:

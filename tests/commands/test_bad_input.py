@@ -170,6 +170,7 @@ def test_spaces_that_are_no_separators(lmkit):
     }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
 def test_compressed_texts_that_are_damaged(name, pack, reader, fails, write):

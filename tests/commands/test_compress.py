@@ -27,6 +27,7 @@ def test_a_text_comes_back(lmkit, shelf, packed, work):
     assert (work / "back").read_bytes() == TEXT
 
 
+@pytest.mark.slow
 def test_text_and_model_come_any_way(shell, shelf, write):
     write("model.lm", shelf["katz-3.lm"].read_bytes())
     write("text", TEXT * 50)
@@ -170,6 +171,7 @@ def test_terminals_get_no_binary_data(shelf, work, write):
     assert b"binary data is not written to a terminal" in done.stderr
 
 
+@pytest.mark.slow
 def test_readers_may_leave(shell, shelf, write):
     write("model.lm", shelf["byte-witten-bell.lm"].read_bytes())
     write("text", b"the cat sat on the mat\n" * 8_000)

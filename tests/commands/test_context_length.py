@@ -27,6 +27,7 @@ def model(shelf):
     return shelf["transformer-stream.lm"]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", READ, ids=" ".join)
 def test_texts_are_read_through_windows_with_a_notice(command, lmkit, model, write):
     write("long", LONG)
@@ -63,6 +64,7 @@ def test_attention_is_refused(fails, model):
     assert "a context of 8" in fails(2, "attention", "-m", model, "--text", PROMPT).stderr
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", ["gru-stream.lm", "witten-bell-3.lm"])
 @pytest.mark.parametrize("command", READ, ids=" ".join)
 def test_other_models_have_no_such_limit(command, name, lmkit, shelf):

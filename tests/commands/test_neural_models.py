@@ -56,6 +56,7 @@ def test_texts_end_with_documents_and_lines(lmkit, shelf):
         assert several == open_language_model(str(shelf[name])).form.multiline
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", EVERY)
 def test_what_is_sampled_costs_what_score_says(name, lmkit, shelf):
     model = open_language_model(str(shelf[name]))
@@ -123,6 +124,7 @@ def test_texts_are_compressed_and_restored(name, lmkit, shelf, work):
     assert lmkit("decompress", "-q", "-m", shelf[name], stdin=done.stdout).stdout == text
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", EVERY)
 def test_factors_of_a_line(name, lmkit, shelf):
     (record,) = lmkit("score", "-q", "-m", shelf[name], "--explain", "--json", stdin=b"the cat\n").records
@@ -154,7 +156,7 @@ def test_heads_do_not_change_the_count(heads):
     )
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "arguments",
     [("sample", "--max-tokens", "5"), ("next",), ("info",), ("compress", "-q", "text")],

@@ -414,6 +414,7 @@ def test_characters_and_bytes_join_without_a_space(name, lmkit, shelf):
     assert done.text == "the cat\n"
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize("name", ["witten-bell-2.lm", "char-witten-bell.lm", "byte-witten-bell.lm"])
 @pytest.mark.parametrize("command", ["next", "sample"])
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_a_sample_ends_where_that_of_transformers_does(made: Any, lmkit: Callabl
     assert record["tokens"] == len(tokens) - ended
 
 
+@pytest.mark.slow
 def test_constraints_can_end(made: Any, lmkit: Callable[..., Any]) -> None:
     path, model, words = made
     free = lmkit("sample", "-m", path, "--greedy", "--regex", "(?s).*", "--prompt", "a", "--max-tokens", 30, "--json")

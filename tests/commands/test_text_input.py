@@ -218,6 +218,7 @@ def test_records_that_are_taken_for_text_are_noticed(lmkit, write):
     assert "Parquet, taken for plain text" in lmkit("bpe", "count", write("a.dat", as_parquet(LINES))).stderr
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "command",
     [
@@ -282,6 +283,7 @@ def origin_of(done):
     return checkpoint.parse(memoryview(done.stdout)).origin["inputs"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("by", ["file", "blank-line"])
 def test_a_record_is_a_document(by, lmkit, write, work):
     documents = ["the cat\nsat", "on the mat", "", "the dog"]

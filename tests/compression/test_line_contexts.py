@@ -102,6 +102,7 @@ def test_a_text_takes_what_ppl_reports_and_64_bits(model, model_name, lines, end
         holds(model, lines, end)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", [name for name in AS_IT_IS if name not in ("word", "char")])
 @settings(max_examples=6)
 @given(lines=LINES, end=st.sampled_from(["\n", ""]))
@@ -113,7 +114,7 @@ def test_so_does_a_text_whose_line_ends_are_tokens(name, reading, lines, end):
     holds(model, lines, end)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", [*STREAMS, *AS_IT_IS])
 @settings(max_examples=6)
 @given(text=TEXT)
@@ -124,7 +125,7 @@ def test_any_bytes_come_back(name, text, reading):
     there_and_back(reading(name), text)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", [*STREAMS, *AS_IT_IS])
 def test_long_texts_in_parts(name, reading, monkeypatch):
     texts = [b"the cat saw\na bird " * 20, b"the dragon\tsaw a  bird\n\n" * 10, b"dragon" * 60, b"\xff\n" * 50]

@@ -67,6 +67,7 @@ def test_probabilities_sum_to_one(forms):
         assert (model.next(before) == model.next(before)).all()
 
 
+@pytest.mark.few(3)
 @given(lines=LINES)
 @pytest.mark.parametrize("forms", [("stream", "line"), ("line", "stream"), ("stream", "stream"), ("line", "line")])
 @pytest.mark.parametrize("other", [CHARS, OTHER], ids=["same tokens", "other tokens"])

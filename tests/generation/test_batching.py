@@ -47,7 +47,7 @@ def generated(model, stepper, batch, most=25):
     return [event.ids for event in done]
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_text_is_the_same_in_any_company(name, way, opened):

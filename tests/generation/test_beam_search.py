@@ -390,6 +390,7 @@ def test_the_trace_of_a_search():
 # Every kind of model.
 
 
+@pytest.mark.few(15)
 def test_every_model(model, model_name):
     plain = found(model, most=6, width=3, number=3)
     assert shown(plain) == shown(found(model, most=6, width=3, number=3, early=False))

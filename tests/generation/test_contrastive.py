@@ -44,6 +44,7 @@ def scores(model, ids, alpha, k):
     return found
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("name", NEURAL)
 @pytest.mark.parametrize("prompt", [b"", b"the"])
 @pytest.mark.parametrize(("alpha", "k"), [(0.6, 4), (0.2, 3), (1.0, 6)])

@@ -101,6 +101,7 @@ def test_filters_keep_what_their_definitions_say(name, data, logs):
     assert [spread[token] for token in sorted(left)] == [logs[token] for token in sorted(left)]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", DEFINITIONS)
 @given(data=st.data(), logs=LOGS)
 def test_long_vocabularies_are_filtered_the_same(name, data, logs):

@@ -53,7 +53,7 @@ def shared(model, chooser, count, *, most=40, stops=()):
     return workers.Workers(model, make, most=most, stops=stops, count=count)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("stops", [(), (b"a", b"the ")])
 @pytest.mark.parametrize("name", MODELS)
 def test_texts_are_the_same(name, stops, opened):

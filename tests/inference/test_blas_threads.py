@@ -51,6 +51,7 @@ def product(kept, x, rows):
     return out
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("count", [2, 3, 4])
 @pytest.mark.parametrize(("rows", "columns"), [(1000, 1000), (768, 3072), (513, 700), (50257, 96), (17, 16000)])
 def test_threads_change_no_bit(rows, columns, count, threads, asked):

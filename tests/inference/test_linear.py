@@ -46,6 +46,7 @@ def threads():
     thread_pool.use(1)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_the_number_of_threads_changes_no_bit(count, threads):
     """Of products with single vectors, with few and with many; the last ones take numpy's own thread alone."""

@@ -83,6 +83,7 @@ def test_a_nameless_file_leaves_nothing_when_its_writer_is_killed(killed, work):
     assert os.listdir(work) == []
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
 def test_what_a_killed_writer_left_is_removed_by_the_next_of_the_same_output(folder, killed, work, way):
     process = killed("out", folder=folder)

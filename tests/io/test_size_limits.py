@@ -159,6 +159,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("packed", PACKERS)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_name_the_file_and_its_limit(command, packed, small, fails, shelf, write):
@@ -283,6 +284,7 @@ LINES = {
 }  # fmt: skip
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("command", LINES)
 def test_commands_name_a_line_that_is_too_long(command, fails, shelf, write, monkeypatch):
     for name in ("RECORD", "LINE"):

@@ -39,7 +39,7 @@ def options(name):
 # A text comes from a file or stdin, a result goes to a file or stdout: the same bytes.
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "command",
     ["ppl -b -m model.lm", "score -q --json --explain -m model.lm", "ngram fit --order 3", "ngram count --order 3"],

@@ -226,7 +226,7 @@ def generated(model, stepper, samples, *, seed=0, most=12, batch=1):
     return done
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_samples_are_as_frequent_as_the_model_says(model, seed):
     chooser = Sampler(Filtering().chain(), never=prompt_encoding.never(model, unknown=True))

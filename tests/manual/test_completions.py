@@ -49,6 +49,7 @@ def test_bash_completes_commands(complete):
     assert complete("nonsense", "") == []
 
 
+@pytest.mark.few(40)
 @pytest.mark.parametrize("name", command_table.COMMANDS)
 def test_bash_completes_every_option(complete, nodes, spellings, name):
     assert set(complete(*name.split(), "-")) == spellings(nodes[name])

@@ -93,7 +93,7 @@ def test_kenlm_scores_pruned_and_compressed_models_alike(prune, tmp_path):
 # There and back.
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", METHODS)
 @quick
 @given(sentences=small.corpora("abcé", more=("<unk>", "\\end\\", "-1", "\x0b\xa0")), order=st.integers(1, 5))

@@ -68,7 +68,7 @@ def shared(order, values):
         yield [[value] * BUCKETS for value in point]
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(3))
 def test_held_out_weights_are_no_worse_than_a_grid(order, seed):
@@ -79,6 +79,7 @@ def test_held_out_weights_are_no_worse_than_a_grid(order, seed):
     assert found >= max(likelihood(sentences, order, point, held_out) for point in shared(order, values)) - 1e-5
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(3))
 def test_no_small_change_improves_held_out_weights(order, seed):

@@ -61,7 +61,7 @@ def sampled(sentences, order, words, seed=1, most=100):
 # Against the definitions.
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", METHODS)
 @quick
 @given(data=st.data())
@@ -87,7 +87,7 @@ def test_every_history_of_a_tiny_text(method, data):
         sums_to_one(model, histories)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 @pytest.mark.parametrize("method", METHODS)
 def test_histories_of_a_text_large_enough_for_discounts(method, order):
@@ -143,6 +143,7 @@ def test_pruning_a_larger_text_keeps_its_discounts(method, prune):
     sums_to_one(model, histories)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("method", small.NORMALISED)
 @quick
 @given(

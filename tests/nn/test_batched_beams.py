@@ -11,6 +11,7 @@ from lmkit.protocols import supports_batching
 __all__ = ["model_of"]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("groups", [1, 2])
 def test_beams_of_rows_are_those_of_single_steps(name, groups, model_of, monkeypatch):

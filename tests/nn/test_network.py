@@ -52,6 +52,7 @@ def test_recurrent_formula(cell, bias, tied, tiny, shaken, said):
     assert_as_the_formula_says(tiny("rnn", cell=cell, bias=bias, tied=tied), shaken, said)
 
 
+@pytest.mark.few(24)
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in SHAPES.items() for value in values], ids=str
 )

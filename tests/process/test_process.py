@@ -89,7 +89,7 @@ def test_a_reader_that_has_enough_ends_it_quietly(line, shell, model, write, wor
     assert done.text.split()[-2:] == ["141", "0"]
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "arguments",
     ["ppl -m model.lm text.txt", "score -q -m model.lm text.txt", "info model.lm", "ngram fit -q text.txt",
@@ -213,6 +213,7 @@ def test_a_closed_terminal_leaves_nothing(started, work):
     assert os.listdir(work) == []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_that_the_caller_ignores_stay_ignored(number, started, model):
     process = started("score", "-b", "-q", "-m", model, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
@@ -303,6 +304,7 @@ def test_sample_answers_each_prompt_before_the_next_is_sent(options, started, sh
     assert process.wait(HANG) == 0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("options", [["-b"], ["--json"], [], ["--explain", "--json"]])
 def test_score_answers_each_line_before_the_next_is_sent(options, started, model):
     process = started("score", "-q", "-m", model, *options)
@@ -356,7 +358,7 @@ def bpe(lmkit, work, shelf):
     return lambda level: f"{level}.lm"
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("options", [[], ["--as", "pieces"], ["--json"], ["--parse-special", "--dropout", "0.5"]])
 @pytest.mark.parametrize("level", ["byte", "char"])
 def test_bpe_encode_answers_each_line_before_the_next_is_sent(level, options, started, bpe):
@@ -370,6 +372,7 @@ def test_bpe_encode_answers_each_line_before_the_next_is_sent(level, options, st
     assert process.stdout.read() == b""
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("lists", [False, True])
 def test_bpe_decode_answers_each_line_before_the_next_is_sent(lists, started, bpe):
     process = started("bpe", "decode", *(["--as", "pieces"] if lists else ["-m", bpe("byte")]))
@@ -381,7 +384,7 @@ def test_bpe_decode_answers_each_line_before_the_next_is_sent(lists, started, bp
     assert process.wait(HANG) == 0
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", ["train", "count", "encode -m byte.lm", "encode -m byte.lm --as npy"])
 def test_a_signal_while_bpe_reads_leaves_nothing(command, number, started, bpe, work, tmp_path):
@@ -457,6 +460,7 @@ def on_terminal(*arguments, stdin=subprocess.DEVNULL, which=("stdout",)):
     return shown.replace(b"\r\n", b"\n").decode(), (rest or b"") + (error or b""), process.returncode
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "command",
     [
@@ -478,6 +482,7 @@ def test_a_checkpoint_is_not_written_to_a_terminal(command, model, shelf, write,
     assert "-o FILE" in error[-1]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("option", ["--json", "-b"])
 def test_what_machines_read_is_the_same_on_a_terminal(option, model, write, process):
     write("text.txt", b"the cat\n")
@@ -529,7 +534,7 @@ def test_names_of_files_in_messages_are_shown_escaped(which, model):
 # Inputs that are outputs.
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "line",
     [
@@ -595,6 +600,7 @@ def test_text_is_utf8_whatever_the_locale(environment, process, lmkit, shelf, wr
         assert other.stdout == plain.stdout != b""
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("environment", [C, ASCII, {"PYTHONIOENCODING": "latin-1"}], ids=["C", "ASCII", "latin-1"])
 def test_settings_are_read_back_in_any_locale(environment, process, work):
     printed = process("ngram", "fit", "--print-config", "-o", "niña.lm", env=environment)
@@ -698,6 +704,7 @@ def test_version(process):
         assert process(option).text == f"lmkit {__version__}\n"
 
 
+@pytest.mark.slow
 def test_one_thread_and_many_give_the_same_bytes(shell, write):
     write("text.txt", b"".join(b"%d a b %d c\n" % (n % 97, n % 89) for n in range(60_000)))
     done = shell("""

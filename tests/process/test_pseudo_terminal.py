@@ -58,6 +58,7 @@ def test_progress_is_one_line_in_any_width(clips, work):
     assert not session.screen.obeyed
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_tables_under_progress(columns, model, write):
     """Two models on two files, rows and progress on one terminal: aligned, or turned, and no line of it is left."""
@@ -79,6 +80,7 @@ def test_tables_under_progress(columns, model, write):
     assert "\t" not in session.text
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_texts_in_tables_are_folded_and_escaped(columns, model, write):
     write("text.txt", WIDE.encode())
@@ -113,6 +115,7 @@ def test_a_row_is_shown_before_more_is_typed(model):
     assert [row.split()[0] for row in rows if row] == ["line", "1", "2"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_errors_and_help(columns, work):
     _, session = shown("info", "none\x1b[31m.lm", columns=columns)
@@ -125,6 +128,7 @@ def test_errors_and_help(columns, work):
     assert max(map(len, wide.screen.lines)) > 80 >= max(map(len, session.screen.lines))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colours_where_none_are_wanted(variables, model, write):
     write("text.txt", b"the cat\n")

@@ -59,6 +59,7 @@ def test_who_asks_to_stop_is_told_how_to_go_on(number, status, started, work):
     assert f"step {config['step']};" in last
 
 
+@pytest.mark.slow
 def test_no_room_for_model_and_state_leaves_the_model_before(started, process, work):
     """A limit on the size of files stands in for a full disk; nothing is promised that is not there."""
     assert process(*TRAIN, "--steps", "3").status == 0
@@ -93,6 +94,7 @@ def test_too_little_memory_names_what_needs_less(started, work, one_line):
     assert os.listdir(work) == ["text.txt"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough_ends_it_quietly(shell):
     done = shell(f"lmkit {' '.join(TRAIN[:-2])} --width 400 --steps 1 -q | head -c 10 | wc -c; echo ${{PIPESTATUS[@]}}")
     assert (done.stderr, done.text) == ("", "10\n141 0 0\n")

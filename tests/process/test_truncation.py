@@ -43,7 +43,7 @@ def served(shelf, work):
             stream.close()
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("words", SERVING.values(), ids=SERVING)
 @pytest.mark.parametrize("model", ["modified-kneser-ney-3.lm", "char-katz.lm"])
 def test_a_truncated_model_ends_in_one_line(model, words, served):

@@ -76,6 +76,7 @@ def test_who_asks_to_stop_is_told_how_to_go_on(number, status, started, work):
     assert sorted(os.listdir(work)) == ["log", "out.lm.state", "text.txt"]
 
 
+@pytest.mark.slow
 def test_a_state_of_another_run_is_refused_and_none_begins(started, process, work, one_line):
     assert "is not there: training begins" in process(*TRAIN, "--resume", "--epochs", "1").stderr
     running = started(*TRAIN, "--epochs", "1000000")

@@ -76,6 +76,7 @@ MODELS = [
 ]
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(("make", "name"), MODELS, ids=lambda value: getattr(value, "__name__", value))
 def test_likelihoods_are_those_of_whole_texts(make, name):
     model = make(name)
@@ -122,6 +123,7 @@ def test_an_answer_of_several_lines_is_none_to_models_of_lines():
     assert score(transformer("char"), Question("a", ("b\nc",)))[0].tokens == (3,)
 
 
+@pytest.mark.few(15)
 def test_answers_of_one_token_are_as_probable_as_next_says(model):
     ids = encode_prompt(model.tokenizer, model.form, b"the")
     logs = model.next(prompt_encoding.state_after(model, ids))

@@ -183,6 +183,29 @@ def test_words_are_weighed_by_bm25(texts, query):
     assert found.tolist() == pytest.approx(bm25(texts, query), rel=1e-12)
 
 
+@given(texts=st.lists(WORDS, min_size=1, max_size=12), queries=st.lists(WORDS, max_size=4), count=st.integers(1, 14))
+def test_compiled_code_finds_the_same_examples_whatever_came_before(texts, queries, count):
+    examples = [Example(text, "p", number=number) for number, text in enumerate(texts, 1)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(example_similarity, "MANY", 1)
+        ranking = example_similarity.BM25(examples)
+        for query in queries:
+            expected = example_similarity.highest(ranking(Example(query)), count)
+            assert ranking.highest(Example(query), count) == expected
+
+
+@pytest.mark.parametrize("count", [1, 4, 99, 100, 101, 500])
+def test_compiled_code_and_numpy_agree_on_the_bits_of_many_scores(count, monkeypatch):
+    draw = np.random.default_rng(7)
+    texts = [" ".join(f"w{word}" for word in draw.zipf(1.4, 12) % 400) for _ in range(700)]
+    examples = [Example(text, "p", number=number) for number, text in enumerate(texts[:300], 1)]
+    monkeypatch.setattr(example_similarity, "MANY", 100)  # the first in numpy, then compiled
+    ranking = example_similarity.BM25(examples)
+    for text in texts[200:]:
+        expected = example_similarity.highest(ranking(Example(text)), count)
+        assert ranking.highest(Example(text), count) == expected
+
+
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), max_size=12), st.integers(1, 14))
 def test_the_highest_come_first_and_of_equals_the_earlier(scores, count):
     order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))

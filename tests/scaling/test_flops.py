@@ -41,6 +41,7 @@ def network_loss(settings):
     return work
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "settings",
     [

@@ -110,7 +110,7 @@ def test_the_visible_characters_are_those_of_the_library():
 # tokenizer.json.
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", NATIVE)
 def test_byte_level_json_is_native_and_gives_the_same_ids(name):
     library, own = imported(name)
@@ -143,6 +143,7 @@ def test_special_tokens_are_found_when_asked(name, parts):
     assert encoder.encode(encoder.scan(text.encode()))[0].tolist() == ids_of(trained(name), text)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["gpt2", "gpt4"])
 def test_whole_pieces_first_where_the_file_says_so(name):
     document = json.loads(trained(name).to_str())
@@ -238,6 +239,7 @@ def exported(own):
     return plainly(tokenizers.Tokenizer.from_str(tokenizer_json_writer.write(own).decode()))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", NATIVE)
 @quick
 @given(odd_text)
@@ -309,6 +311,7 @@ def ranks_file(ranks):
     return b"".join(b"%s %d\n" % (base64.b64encode(token), rank) for token, rank in ranks.items())
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("seed", range(25))
 def test_any_ranks_merge_as_in_tiktoken(seed):
     real = pytest.importorskip("tiktoken")
@@ -445,6 +448,7 @@ def test_sentencepiece_models_give_the_same_ids(name):
 SNIPPETS = ["<x>", "<s>", "</s>", "<unk>", "<cls>", "<sep>", "<0x0A>", "①", "ﬁ", "Ⅷ", "\uff11", "\u00a0", "\u200b", "▁"]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SENTENCEPIECE)
 @quick
 @given(

@@ -47,7 +47,7 @@ def check_as_sentencepiece(kind, rule, texts):
         assert {1, 2}.isdisjoint(ids), text
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("characters", CHARACTERS, ids=["thin", "all"])
@@ -56,6 +56,7 @@ def test_every_character_as_in_sentencepiece(kind, rule, characters):
     check_as_sentencepiece(kind, rule, [f"a{one}b" for one in characters])
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sample", SEQUENCES, ids=["few", "many"])

@@ -10,6 +10,7 @@ from lmkit.errors import DataError
 from lmkit.tokenization.id_decoding import IdDecoder, numbers_in
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", MAKERS)
 @given(data=st.data())
 def test_lines_are_as_the_tokenizer_decodes_them(name, data):

@@ -78,6 +78,7 @@ def test_a_tokenizer_in_a_process_encodes_as_in_this_one(limited):
     assert there.decode([1, 3]) == b"a aaa"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("expression", "text", "told"),
     [

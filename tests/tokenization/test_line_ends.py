@@ -74,12 +74,14 @@ def trained_ids(tokenizer: Tokenizer, text: str, newline_id: int) -> list[int]:
     return ids if text.endswith("\n") or not text else ids[:-1]
 
 
+@pytest.mark.few(4)
 @given(text=TEXT)
 def test_the_library_reads_a_text_as_the_model_was_trained(tokenizer: Tokenizer, text: str) -> None:
     library = Library.from_str(line_ends.write(tokenizer, 2).decode())
     assert library.encode(text).ids == trained_ids(tokenizer, text, 2)
 
 
+@pytest.mark.few(4)
 @given(text=TEXT)
 def test_the_library_gives_the_text_back(tokenizer: Tokenizer, text: str) -> None:
     library = Library.from_str(line_ends.write(tokenizer, 2).decode())

@@ -69,6 +69,7 @@ def cut(text: bytes, places: Sequence[int]) -> list[bytes]:
     return [text[begin:end] for begin, end in itertools.pairwise(edges)]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", SPLITS)
 @given(text=TEXT, places=CUTS)
 def test_ids_are_the_librarys_wherever_blocks_are_cut(name: str, text: str, places: list[int]) -> None:

@@ -32,6 +32,7 @@ def theirs(text, size, forms):
     return made
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("forms", [(), LOWER])
 def test_the_pieces_and_ids_of_texts_are_those_of_the_library(forms):
     counts = counted(PROSE, forms)

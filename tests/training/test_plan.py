@@ -69,6 +69,7 @@ def test_the_weights_of_the_best_evaluation_are_kept(select_by, step):
     assert equal == [step]
 
 
+@pytest.mark.slow
 def test_a_run_whose_best_loss_and_best_accuracy_differ_keeps_what_is_asked_for(lmkit, write, work):
     """Learned by heart, a text is foreseen better and better while what is not foreseen costs more and more."""
     generator = np.random.default_rng(1)

@@ -168,7 +168,7 @@ def test_lanes_carry_their_state_and_gradients_stop_between_batches(cell, tiny):
 # Learning.
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @every_model
 def test_a_text_that_repeats_itself_is_learned(kind, more, tiny):
     settings = tiny(kind, **{"width": 16, **more, **({"head_width": 8} if kind == "transformer" else {})})

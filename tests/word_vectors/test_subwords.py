@@ -250,7 +250,7 @@ def test_going_on_from_a_state_gives_the_same_bytes(either):
     assert all((one == two).all() for one, two in zip(whole, trained(corpus, plan, state), strict=True))
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("how", [{}, pytest.param({"hogwild": True, "threads": 2}, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("settings", WAYS)
 def test_unknown_words_are_like_those_that_look_like_them(either, settings, how):

@@ -117,7 +117,7 @@ def apart(centre):
     return min(cosines[:5, :5].min(), cosines[5:, 5:].min()) - cosines[:5, 5:].max()
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_words_of_one_topic_become_alike(either, settings):
     centre = trained(topics(), TrainingConfig(dim=16, epochs=10, sample=0, lr=0.05, **settings)).centre

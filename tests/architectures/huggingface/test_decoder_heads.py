@@ -76,7 +76,7 @@ def registry_class(folder):
     return getattr(transformers, "AutoModel" + name[name.index("For") :])
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("labels", [3, 1])
 @pytest.mark.parametrize("family", ["gpt2", "llama", "mistral", "qwen2", "qwen3"])
 def test_a_classifier_answers_as_transformers_does(family, labels, work):

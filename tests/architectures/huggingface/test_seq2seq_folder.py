@@ -33,7 +33,7 @@ def padded(rows):
     return found, lengths
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_encoder_decoder_answers_as_transformers_does(family, seed, tmp_path):
@@ -64,7 +64,7 @@ def test_an_encoder_decoder_answers_as_transformers_does(family, seed, tmp_path)
             state = model.advance(state, token)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_greedy_texts_are_those_of_transformers(family, tmp_path):
     theirs = save(tmp_path, family)

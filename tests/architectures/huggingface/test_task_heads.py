@@ -48,6 +48,7 @@ def theirs_of(model, item):
         return model.eval()(**inputs).logits[0].numpy()
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra", "modernbert", "modernbert-mean"])
 @pytest.mark.parametrize(("kind", "labels"), [(SEQUENCE, 3), (SEQUENCE, 1), (TOKENS, 4)])
 def test_a_folder_answers_as_transformers_does(family, kind, labels, work, monkeypatch):

@@ -194,7 +194,7 @@ def test_settings_are_read_back(quietly, write):
 # encode, decode: ids
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["bytes.lm", "gpt4.lm", "none.lm", "own.lm"])
 @settings(max_examples=15)
 @given(st.one_of(st.binary(max_size=60), st.text(max_size=30).map(str.encode)))
@@ -220,6 +220,7 @@ def test_any_bytes_come_back(name, trained, quietly, text):
         assert back == (text if text.endswith(b"\n") or not ids else text + b"\n")
 
 
+@pytest.mark.slow
 def test_any_bytes_come_back_through_pipes(shell, model, write):
     write("mess.bin", MESS + random.Random(0).randbytes(3000))
     done = shell("lmkit bpe encode -m bpe.lm mess.bin | lmkit bpe decode -m bpe.lm | cmp - mess.bin")
@@ -382,6 +383,7 @@ def test_pieces_that_are_rare_fall_apart(quietly, fails, trained, write):
 # Arrays.
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", ["bytes.lm", "gpt4.lm", "none.lm", "own.lm"])
 @pytest.mark.parametrize("text", [MESS, b"", b"\n", PROSE[:5000]], ids=["mess", "empty", "line", "prose"])
 def test_arrays_are_mapped_and_come_back(name, text, quietly, trained, write):
@@ -530,6 +532,7 @@ def test_nothing_is_written_over_what_is_read(fails, model, write, work):
 # Large ones.
 
 
+@pytest.mark.slow
 def test_a_long_line_without_any_boundary(quietly, model, write):
     letters = bytes(random.Random(0).choices(b"abcdefghij", k=5_000_000))
     for name, text in (("letters.txt", letters), ("same.txt", b"a" * 5_000_000), ("spaces.txt", b" " * 5_000_000)):
@@ -563,6 +566,7 @@ def test_a_checkpoint_taken_for_a_text_is_told(lmkit, write):
     assert (done.status, done.stderr) == (0, "lmkit: counts.lm: a checkpoint, taken for a text\n")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("verb", [("train",), ("count",)])
 def test_a_pattern_that_gives_up_is_one_line(verb, process, one_line, write):
     write("a.txt", b"a" * 40 + b"!\n")

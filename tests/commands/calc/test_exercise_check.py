@@ -25,6 +25,7 @@ def attention(q, k, v):
 BESIDE = b"def shifted(x):\n    return x - x.max(axis=-1, keepdims=True)\n"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("verb", ["cross-entropy", "attention"])
 def test_a_right_file(verb, lmkit, write):
     write("beside.py", BESIDE)
@@ -72,7 +73,7 @@ def test_wrong_answers_are_one_line_each(lmkit, write):
     assert "0 of 8 right" in done.stderr
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("text", "told"),
     [

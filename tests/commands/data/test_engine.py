@@ -62,6 +62,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command[:3]))
 def test_a_cluster_gives_the_bytes_of_one_process(command, cluster, corpus, lmkit, work):
     files = ["--on-error", "skip", *corpus] if command[0] == "data" else TEXTS

@@ -73,6 +73,7 @@ def test_records_are_shuffled_as_they_came(lmkit, write):
     assert sorted(tsv.lines[1:]) == ["1\t2", "3\t4"]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("status", "arguments", "said"),
     [(2, ["split"], "name one place"), (2, ["split", "--shares", "a=-1", "-o", "p"], "not a number from 0 on"),

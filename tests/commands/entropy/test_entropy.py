@@ -342,6 +342,7 @@ def test_windows(order, lmkit, entropy, write):
     assert [float(line) for line in bare.lines] == [record["entropy"] for record in done.records]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("unit", ["byte", "char", "word", "line"])
 def test_windows_over_an_endless_stream(unit, shell):
     feed = "yes 'a b' | tr '\\n' ' '" if unit == "word" else "yes 'a b'"

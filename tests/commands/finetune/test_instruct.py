@@ -40,6 +40,7 @@ def content(name):
         return checkpoint.parse(memoryview(file.read()))
 
 
+@pytest.mark.slow
 def test_only_the_first_token_of_answers_varies_and_is_learned(lmkit, base, tuned):
     tuned("--epochs", "120", "--lr", "0.02", "--valid", "t.jsonl", "--log", "log.jsonl")
     prompts = lmkit("data", "format", "--style", "instruct", "t.jsonl")

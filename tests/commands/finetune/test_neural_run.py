@@ -177,6 +177,7 @@ def test_several_seeds(lmkit, write):
         assert (done.status, said in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_long_texts_are_read_in_windows(lmkit, bases, write):
     """The word that counts lies behind the context: cut it can't be learned, in windows it is."""
     long = [" ".join(["the film"] * 4 + [line.split()[1]] * 3) + "\t" + line.split("\t")[1] for line in LINES]

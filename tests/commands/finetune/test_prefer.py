@@ -34,6 +34,7 @@ def aligned(lmkit, base, write):
     return aligned
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", ["all", "lora"])
 def test_margins_grow_from_a_reference_that_stays(base, aligned, mode):
     before = base.read_bytes()

@@ -32,6 +32,7 @@ def pretrain(lmkit, write, work):
     return pretrain
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("objective", ["spans", "noise"])
 def test_texts_then_pairs(objective, pretrain, lmkit, work):
     transformer = ["--arch", "transformer", "--heads", 2] if objective == "spans" else []

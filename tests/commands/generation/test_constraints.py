@@ -130,6 +130,7 @@ def test_without_the_engine_its_installation_is_told(fails, bytes_model, monkeyp
     assert "llguidance" in fails(69, "sample", "-m", bytes_model, "--regex", "a").stderr
 
 
+@pytest.mark.slow
 def test_a_schema_that_takes_for_ever_ends(fails, bytes_model, monkeypatch):
     monkeypatch.setattr("lmkit.io.limited_process.LIMITS", Limits(2.0))
     schema = '{"type": "integer", "multipleOf": 1000003}'

@@ -27,7 +27,7 @@ def named(shelf, lmkit):
     return named
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("model", ["transformer.lm", "transformer-stream.lm", "lstm.lm", "char-witten-bell.lm"])
 @pytest.mark.parametrize("drafted", DRAFTED)
 def test_the_same_bytes(model, drafted, lmkit, shelf, named):

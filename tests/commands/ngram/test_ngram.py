@@ -132,6 +132,7 @@ def test_counts_are_those_of_counting_by_hand(order, lmkit, shelf, work):
     assert data == b"".join(sorted(data.splitlines(keepends=True)))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("tokens", ["word", "char", "byte"])
 @pytest.mark.parametrize("pieces", [1, 2, 3, 7])
 def test_pieces_add_up_to_the_whole(tokens, pieces, lmkit, shelf, write, work):
@@ -375,7 +376,7 @@ def test_heldout_text_of_other_tokens(lmkit, shelf):
         assert lmkit("ppl", "-b", "-m", "m.lm", shelf["test.txt"]).status == 0
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "smoothing",
     [
@@ -594,6 +595,7 @@ def test_a_text_covers_itself(lmkit, shelf):
 # import and export
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "name",
     [

@@ -15,6 +15,7 @@ def made(lmkit, write):
     assert lmkit("ngram", "fit", "-q", "--order", 2, "--smoothing", "mle", "text.txt", "-o", "juan.lm").status == 0
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("command", "shown"),
     [

@@ -107,6 +107,7 @@ def test_a_model_is_that_of_the_normal_form(form, smoothing, done):
     assert ours["bits_per_byte"] == pytest.approx(-ours["nats"] / np.log(2) / size), "of the text as it is"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("tokens", ["word", "char", "byte"])
 def test_any_number_of_threads_and_runs_and_pieces_give_the_same_bytes(tokens, done, write):
     options = SPLIT if tokens == "word" else LOWER
@@ -374,7 +375,7 @@ def test_a_run_goes_on_only_under_the_same_options(done, fails, monkeypatch):
 # Neural models.
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("tokens", "form"), [("char", "lower"), ("word", "split")])
 def test_a_network_learns_from_the_normal_form(tokens, form, done):
     options, _ = FORMS[form]

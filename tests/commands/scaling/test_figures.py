@@ -28,6 +28,7 @@ def test_pictures(command, shown, lmkit):
         assert Path("two.svg").read_text() == picture
 
 
+@pytest.mark.slow
 def test_formats(lmkit, fails):
     assert lmkit("scaling", "isoflop", "--plot", "one.png", stdin=RUNS).status == 0
     assert Path("one.png").read_bytes().startswith(b"\x89PNG")

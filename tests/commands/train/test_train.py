@@ -73,6 +73,7 @@ def test_the_place_of_norms(train, lmkit, work):
 # The same command, the same bytes.
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_command_gives_the_same_bytes(kind, train, lmkit, work):
     train(kind)
@@ -155,6 +156,7 @@ def test_resuming_without_a_state_begins_but_replaces_no_model(lmkit, fails, wri
 # Texts.
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("by", ["stream", "line", "file", "blank-line"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_ways_of_reading(kind, by, train, write, work):

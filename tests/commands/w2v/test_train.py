@@ -45,7 +45,7 @@ def text(write):
     return write("text.txt", topics())
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "way",
     [["--arch", "skipgram"], ["--arch", "cbow"],

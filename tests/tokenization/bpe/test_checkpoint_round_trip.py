@@ -60,6 +60,7 @@ def test_what_is_cut_off_is_missed(tokenizer):
         read(data + b"\0")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("tokenizer", [BYTES, WORDS], ids=["byte", "char"])
 @settings(max_examples=300)
 @given(st.data())

@@ -48,6 +48,7 @@ def lines_of(tokenizer, text, **options):
 # There and back.
 
 
+@pytest.mark.few(2)
 @every_pattern
 @settings(max_examples=30)
 @given(some_bytes)
@@ -106,7 +107,7 @@ def test_ids_of_prose_are_those_of_the_library():
 # Blocks.
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @every_pattern
 @pytest.mark.parametrize("lines", [True, False])
 @settings(max_examples=30)
@@ -152,6 +153,7 @@ def test_lines_are_let_go_as_they_come():
         assert list(blocks) == ([b"one\n", b"two\n", b"three\n"] if lines else [b"one\ntwo\n", b"three\n"])
 
 
+@pytest.mark.slow
 def test_threads_may_share_a_tokenizer(monkeypatch):
     monkeypatch.setattr(encoding, "REMEMBERED", 50)
     tokenizer = trained(MIXED, 300)
@@ -182,6 +184,7 @@ def test_forgetting_changes_nothing(pattern, blocks, remembered):
 # Special tokens.
 
 
+@pytest.mark.few(2)
 @every_pattern
 @settings(max_examples=30)
 @given(st.lists(st.one_of(telling_bytes, st.sampled_from([b"[M]", b"[M]]", b"<s>", b"</s>"])), max_size=7))

@@ -32,7 +32,7 @@ def displayed(tokenizer, block, marker):
 # There and back.
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @every_pattern
 @pytest.mark.parametrize("marker", ["Ġ", "▁"])
 @settings(max_examples=50)
@@ -45,7 +45,7 @@ def test_marks_before_words_keep_any_line(pattern, marker, text):
     assert shown.decode().isprintable()
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(2)
 @every_pattern
 @every_marker
 @settings(max_examples=50)
@@ -150,6 +150,7 @@ def test_pieces_of_no_byte():
         text_of(b"\xff", "Ġ")
 
 
+@pytest.mark.few(2)
 @every_marker
 @given(st.one_of(st.binary(), st.lists(st.sampled_from([*FORGED, " ", "é", "\t", "<0xFF>"])).map(
     lambda parts: "".join(parts).encode())))  # fmt: skip

@@ -103,6 +103,7 @@ def test_bytes_that_are_not_text_count_as_punctuation(pattern, feeds, block):
 # Walls.
 
 
+@pytest.mark.few(2)
 @every_pattern
 @settings(max_examples=30)
 @given(ways, st.lists(telling_text, min_size=1, max_size=4))
