@@ -3,16 +3,13 @@
 They need Playwright for Python and a Chromium: `pip install playwright`, and `apt install chromium` or the like.
 """
 
-import shutil
-
+import browser_pages
 import numpy as np
 import pytest
+from browser_pages import browser  # noqa: F401
 
 from lmkit.io.figures import attention_page, charts, files
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 
@@ -26,32 +23,17 @@ def view(layers, heads, tokens, width, name="self-attention"):
     return attention_page.AttentionView(name, words, words, weights.astype(np.float32), queries, keys)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
 @pytest.fixture
-def opened(browser, tmp_path):
-    """Opens a page that may neither fail nor ask for anything."""
-    trouble = []
+def opened(browser, tmp_path):  # noqa: F811
+    """Opens the bytes of a page."""
 
     def show(data):
         path = tmp_path / "page.html"
         path.write_bytes(data)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda message: trouble.append(message.text))
-        page.on("dialog", lambda dialog: trouble.append("dialog"))
-        page.on("request", lambda request: trouble.append(request.url) if request.url != path.as_uri() else None)
-        page.goto(path.as_uri())
-        return page
+        return shown(path)
 
-    yield show
-    assert trouble == []
+    with browser_pages.quiet(browser) as shown:
+        yield show
 
 
 def test_three_views_by_keyboard_and_pointer(opened):
