@@ -3,6 +3,7 @@
 Playwright for Python drives it (`pip install playwright`); the browser is the system's, or Playwright's own.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ def chromium() -> Iterator[Any]:
         if (path := executable(play)) is None:
             yield None
             return
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        short = {**os.environ, "TMPDIR": "/tmp"}  # the path of its socket may have 107 bytes
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"], env=short)
         yield browser
         browser.close()
 
