@@ -3,6 +3,8 @@
 They need Playwright for Python and a Chromium: `pip install playwright`, and `apt install chromium` or the like.
 """
 
+import json
+
 import browser_pages
 import numpy as np
 import pytest
@@ -93,6 +95,25 @@ def test_tables_sort_and_figures_speak(opened):
     assert page.locator("tbody td.n").all_inner_texts() == ["-1", "9", "10"]
     page.click("th:nth-child(2) button")
     assert page.locator("tbody td.n").all_inner_texts() == ["10", "9", "-1"]
+
+
+@pytest.mark.slow
+def test_hostile_names_words_and_older_records_are_only_shown(opened, lmkit, work):
+    names = ["<img src=x onerror=alert(2)>.jsonl", "older.jsonl", "'\"><b onclick=alert(3)>.jsonl"]
+    records = [{"file": HOSTILE, "perplexity": 2.0, "signature": HOSTILE, HOSTILE: HOSTILE}, {"perplexity": 1.5}]
+    records.append({"gold": HOSTILE, "accuracy": "none", "confusion": [[1, 2], [3]], "labels": None})
+    for name, record in zip(names, records, strict=True):
+        (work / name).write_text(json.dumps(record) + "\n")
+    lmkit("report", *(work / name for name in names), "-o", work / "report.html")
+    (work / "words.txt").write_text(f"the {HOSTILE.replace(' ', '_')} of\n" * 30)
+    lmkit("w2v", "train", "-q", "--dim", 4, "--epochs", 1, work / "words.txt", "-o", work / "words.lm")
+    lmkit("w2v", "plot", "-m", work / "words.lm", "--plot", work / "words.html")
+    for name in ("report.html", "words.html"):
+        page = opened((work / name).read_bytes())
+        assert "onerror" in page.inner_text("body") + page.content()
+        for button in page.locator("summary:visible, th button:visible").all():
+            button.click()
+        assert page.locator("img, [onclick], [onerror]").count() == 0
 
 
 def test_a_page_of_four_layers_is_small():
