@@ -21,11 +21,12 @@ $(OUT)/figure.svg: $(MODELS:%=$(OUT)/%.tsv)
 	@for model in $(MODELS); do awk -F '\t' -v OFS='\t' -v model=$$model '{ print $$1 " letters", model == "none" ? "fixed context" : "attention", $$2 }' $(OUT)/$$model.tsv; done \
 	  | awk -F '\t' -v title='sequences reversed without an error, by length' -f $(EXAMPLES)bars.awk > $@
 
+# No sequence comes twice, so that none of the test is in training.
 $(OUT)/pairs.tsv:
 	@mkdir -p $(OUT)
-	@awk 'BEGIN { srand(1); for (i = 0; i < 21500; i++) { n = 1 + int(rand() * 30); s = t = ""; \
+	@awk 'BEGIN { srand(1); while (i < 21500) { n = 1 + int(rand() * 30); s = t = ""; \
 	  for (j = 0; j < n; j++) { c = sprintf("%c", 97 + int(rand() * 16)); s = s (j ? " " : "") c; t = c (j ? " " : "") t }; \
-	  print s "\t" t } }' > $@
+	  if (!(s in seen)) { seen[s]; i++; print s "\t" t } } }' > $@
 
 $(OUT)/train.tsv: $(OUT)/pairs.tsv
 	@head -n 20000 $< > $@

@@ -3,7 +3,7 @@
 # answer a question about words that it reads before it. Both are then frozen, and one linear map is trained to put
 # pictures where those words were. The table has the share of 500 pictures whose caption is right, and what a linear
 # probe of the visual tokens knows alone; with pictures in the wrong order (`shifted`) it is what guessing gives. An
-# untrained vision transformer does nearly as well: digits are easy, so captions alone do not show that it learned to see.
+# untrained vision transformer is not much worse: digits are easy, so captions alone do not show that it learned to see.
 
 .DEFAULT_GOAL := table
 UNIT := captions

@@ -23,7 +23,7 @@ RUNS := $(foreach seed,$(SEEDS),$(foreach start,$(STARTS),$(OUT)/$(seed).$(start
 
 $(OUT)/task.tsv: $(EXAMPLES)pretraining-helps.awk
 	@mkdir -p $(OUT)
-	awk -v lines=$$((2 * $(ITEMS))) -v tsv=1 -f $< > $@
+	awk -v lines=$$((4 * $(ITEMS))) -v tsv=1 -f $< | awk -F '\t' '!($$1 in seen) && n < 2 * $(ITEMS) { seen[$$1]; n++; print }' > $@
 
 $(OUT)/train.tsv: $(OUT)/task.tsv
 	head -n $(ITEMS) $< > $@
@@ -32,9 +32,8 @@ $(OUT)/dev.tsv: $(OUT)/task.tsv
 	tail -n +$$(($(ITEMS) + 1)) $< > $@
 
 # Other sentences than those of the task.
-$(OUT)/corpus.txt: $(EXAMPLES)pretraining-helps.awk
-	@mkdir -p $(OUT)
-	awk -v lines=9000 -f $< | tail -n 8000 > $@
+$(OUT)/corpus.txt: $(EXAMPLES)pretraining-helps.awk $(OUT)/task.tsv
+	awk -v lines=9000 -f $< | tail -n 8000 | awk -F '\t' 'NR == FNR { task[$$1]; next } !($$0 in task)' $(OUT)/task.tsv - > $@
 
 $(OUT)/tokens.lm: $(OUT)/corpus.txt
 	$(LMKIT) bpe train -q --algorithm wordpiece --vocab-size 200 $< -o $@

@@ -19,7 +19,7 @@ TASKS := starts long ends
 $(OUT)/table.tsv: $(OUT)/seen.jsonl $(OUT)/unseen.jsonl $(OUT)/refused.txt
 	@printf 'tasks\tmeasure\tvalue\tlow\thigh\n' > $@
 	@for tasks in seen unseen; do \
-	  $(LMKIT) eval classify -q $(OUT)/$$tasks.jsonl | awk -F '\t' -v OFS='\t' -v tasks=$$tasks '$$1 == "accuracy" || $$1 == "mcc" { print tasks, $$1, $$2, $$3, $$4 }'; \
+	  $(LMKIT) eval classify -q $(OUT)/$$tasks.jsonl | awk -F '\t' -v OFS='\t' -v tasks=$$tasks '$$1 == "accuracy" || $$1 == "matthews" { print tasks, $$1, $$2, $$3, $$4 }'; \
 	  grep -o '"gold": "[a-z]*"' $(OUT)/$$tasks.jsonl | LC_ALL=C sort | uniq -c | awk -v OFS='\t' -v tasks=$$tasks '{ n += $$1; if ($$1 > most) most = $$1 } END { printf "%s\tmore frequent answer\t%.3f\t\t\n", tasks, most / n }'; \
 	done >> $@
 	@printf 'unseen\texit status of training on it\t%s\t\t\n' $$(cat $(OUT)/refused.txt) >> $@

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lmkit.protocols import F32
 
 FORMATS = ("PNG", "JPEG")
+PNG = b"\x89PNG\r\n\x1a\n"
 IMAGE = size_limits.Limit(256 << 20, "images", "make sure that this is the file you mean")
 ARRAYS = 1 << 29
 """Numbers of an archive's array, at most."""
@@ -79,6 +80,8 @@ def _array(stream: Any, place: str) -> Any:
 
 def _decoded(data: bytes, shown: str) -> Any:
     """The pixels of a PNG or JPEG file, laid over white and turned as its camera says."""
+    if data.startswith(PNG) and len(data) >= 24:  # Pillow does not know one of 0 pixels
+        _expect_size(int.from_bytes(data[16:20]), int.from_bytes(data[20:24]), shown)
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:

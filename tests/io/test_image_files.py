@@ -61,7 +61,7 @@ def test_a_picture_is_turned_as_its_camera_says(write):
     ("data", "said"),
     [
         (b"", "neither PNG nor JPEG"), (b"hello", "neither PNG nor JPEG"), (png("L", 3)[:40], "damaged|neither"),
-        (header(60000, 60000), "60,000 x 60,000|more than"), (header(0, 5), "no pixels|damaged|neither"),
+        (header(60000, 60000), "60,000 x 60,000|more than"), (header(0, 5), "0 x 5, which has no pixels"),
         (b"GIF89a" + b"\0" * 50, "neither PNG nor JPEG"), (header(9000, 2), "damaged"),
     ],
 )  # fmt: skip

@@ -1,14 +1,19 @@
 """Experiments of examples/, run as a user would; those that train are small here."""
 
+import re
+import runpy
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import browser_pages
 import pytest
+from browser_pages import browser  # noqa: F401
 
 from lmkit import registry
+from lmkit.io.figures import style
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +28,94 @@ def made(name, work, *variables):
     )
     assert done.returncode == 0, done.stderr
     return done
+
+
+def read(page):
+    """Clicks through a unit's page, and reads it: both languages, both looks, each table sorted by each column."""
+    assert page.locator("h1:visible").count() == 1
+    title = page.inner_text("h1:visible")
+    page.click("[for=language-en]")
+    assert page.locator("h1:visible").count() == 1
+    assert page.inner_text("h1:visible") != title
+    page.focus("#language-en")
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("h1:visible") == title
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("#theme")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
+    for table in page.locator("table").all():
+        heads = table.locator("th button")
+        for column, head in enumerate(heads.all(), 1):
+            for order in ("ascending", "descending"):
+                head.focus()
+                page.keyboard.press("Enter")
+                assert table.locator(f"th:nth-child({column})").get_attribute("aria-sort") == order
+                numbers = [value(text) for text in table.locator(f"td:nth-child({column}).n").all_inner_texts()]
+                numbers = [number for number in numbers if number is not None]
+                assert numbers == sorted(numbers, reverse=order == "descending")
+    assert page.locator("svg").count() > 0
+    for figure in page.locator("svg").all():
+        assert len(figure.get_attribute("aria-label")) > 20
+        assert figure.bounding_box()["width"] <= page.viewport_size["width"]
+    for shown in page.locator("svg text").all():
+        figure, place = shown.locator("xpath=ancestor::*[name()='svg']").bounding_box(), shown.bounding_box()
+        assert place["x"] >= figure["x"] - 1
+        assert place["x"] + place["width"] <= figure["x"] + figure["width"] + 1
+        assert place["y"] + place["height"] <= figure["y"] + figure["height"] + 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def value(text):
+    return float(text.replace(",", "").rstrip("%")) if text else None
+
+
+def click_through(path):
+    """Reads a page where a browser is there."""
+    with browser_pages.chromium() as found:
+        if found is not None:
+            with browser_pages.quiet(found) as show:
+                read(show(path))
+
+
+def test_a_unit_is_clicked_through(work, browser):  # noqa: F811
+    made("attention", work)
+    with browser_pages.quiet(browser) as show:
+        page = show(work / "out" / "page.html")
+        read(page)
+        assert page.locator("table").first.locator("td").filter(has_text="duerme").count() == 3
+
+
+HELD_OUT = [
+    ("bottleneck", "train.tsv", "test.tsv"),
+    ("steps", "strings.tsv", "test.tsv"),
+    ("pretraining-helps", "train.tsv", "dev.tsv"),
+    ("pretraining-helps", "corpus.txt", "task.tsv"),
+    ("layers", "train.tsv", "dev.tsv"),
+    ("layers", "corpus.txt", "task.tsv"),
+    ("t0", "starts.jsonl", "starts.test.jsonl"),
+    ("in-context", "shots.tsv", "dev.tsv"),
+    ("in-context", "train.txt", "dev.tsv"),
+    ("ablations", "train.txt", "test.txt"),
+    ("entropy", "train.txt", "test.txt"),
+    ("tokens", "train.txt", "test.txt"),
+]
+
+
+@pytest.mark.few(3)
+@pytest.mark.parametrize(("unit", "training", "test"), HELD_OUT)
+def test_no_string_of_a_test_is_in_training(unit, training, test, work):
+    folder = work / "out"
+    made(unit, work, f"{folder}/{training}", f"{folder}/{test}")
+    strings = [
+        [re.split(r"\t| => ", line)[0] for line in (folder / name).read_text().splitlines()]
+        for name in (training, test)
+    ]
+    if unit == "steps":  # what is trained on begins after the test, whose strings are the first
+        assert (folder / training).read_text().startswith((folder / test).read_text())
+        assert len(set(strings[0])) == len(strings[0])
+        return
+    assert len(strings[1]) > 90
+    assert set(strings[0]).isdisjoint(strings[1])
 
 
 def rows(path):
@@ -105,6 +198,8 @@ def test_a_language_model_describes_digits(work):
     assert float(trained["captions right"]) > float(shifted["captions right"]) + 0.2
     assert untrained["vision transformer"] == "untrained"
     assert b"trained-em" in (work / "out" / "captions.html").read_bytes()
+    made("captions", work, "STEPS=small", "page")
+    click_through(work / "out" / "page.html")
 
 
 @pytest.mark.slow
@@ -133,6 +228,7 @@ def test_units_without_an_exercise_have_a_page(unit, work):
         assert inside in page
     assert "@RESULTS@" not in page
     assert "nan" not in (work / "out" / "table.tsv").read_text()
+    click_through(work / "out" / "page.html")
 
 
 def test_every_unit_has_texts_and_is_in_the_index():
@@ -163,6 +259,7 @@ def test_units_of_the_course_have_a_page_and_a_graded_exercise(unit, variable, r
         assert inside in page
     assert "http" not in page.replace("http://www.w3.org/", "")
     assert "@RESULTS@" not in page
+    click_through(work / "out" / "page.html")
     if right == "gradients":
         answers = {row["tokens back"] for row in rows(work / "out" / "gradients.tsv")}
         assert sum(checks(unit, work, f"{variable}={answer}") for answer in answers) <= 1
@@ -196,5 +293,14 @@ def test_pages_of_units_escape_what_they_show(work):
     command = [sys.executable, ROOT / "examples" / "unit-page.py", "attention", "-o", "page.html"]
     subprocess.run([*command, "--table", "table.tsv", "--command", "a < b"], cwd=work, check=True)
     page = (work / "page.html").read_text()
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    assert page.count("<script") == 1
+    assert "&lt;script&gt;alert" in page
+
+
+def test_units_have_the_colours_of_figures(work):
+    script = runpy.run_path(str(ROOT / "examples" / "unit-page.py"))
+    assert script["LIGHT"] == style.LIGHT
+    assert script["DARK"] == style.DARK
+    bars = (ROOT / "examples" / "bars.awk").read_text()
+    for colours in (style.LIGHT, style.DARK):
+        assert " ".join(colours[f"c{number}"] for number in range(6)) in bars

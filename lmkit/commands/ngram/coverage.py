@@ -1,5 +1,6 @@
 """`lmkit ngram coverage`: how much of a text another text has seen."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -64,7 +65,12 @@ def coverage(
     with outputs.open_output(output) as out:
         Table(out, COLUMNS, as_json=json).rows(map(run.signed, records))
     if plot is not None:
-        files.write(plot, _figure(f"n-grams of {streams.display(test)} in {streams.display(train)}", records))
+        files.write(plot, _figure(f"n-grams of {_short(test)} in {_short(train)}", records))
+
+
+def _short(name: str) -> str:
+    """A file's name without its folder, for a title."""
+    return Path(streams.display(name)).name
 
 
 def _figure(title: str, records: list[dict[str, Any]]) -> charts.Figure:

@@ -169,7 +169,8 @@ def _legend(panel: Panel, room: float) -> list[list[tuple[int, Line | Dots | Bar
 def _above(panel: Panel, room: float) -> float:
     title = LINE * style.TEXT if panel.title else 0.0
     axis = LINE * style.SMALL if panel.y.label else 0.0
-    return title + axis + LINE * style.SMALL * len(_legend(panel, room)) + 10.0
+    numbers = style.SMALL if panel.x.names and any(isinstance(mark, Bars) for mark in panel.marks) else 0.0
+    return title + axis + LINE * style.SMALL * len(_legend(panel, room)) + numbers + 10.0
 
 
 def _header(panel: Panel, frame: Frame) -> Iterator[Shape]:

@@ -85,14 +85,15 @@ def _numbers(panel: Panel) -> str:
     for mark in panel.marks:
         if isinstance(mark, Matrix):
             rows = [[name, *map(number, row)] for name, row in zip(panel.y.names, mark.values, strict=True)]
-            found.append(table(["", *panel.x.names], rows))
+            found.append(table([panel.y.label or "row", *panel.x.names], rows))
         elif isinstance(mark, Bars):
             names = panel.y.names or panel.x.names
             columns: list[Sequence[str]] = [
                 names,
                 *([number(v) for v in part] for part in (mark.values, mark.low, mark.high) if part),
             ]
-            header = ["", mark.label or panel.x.label or panel.y.label, "low", "high"][: len(columns)]
+            axis = panel.y if panel.y.names else panel.x
+            header = [axis.label or "name", mark.label or panel.x.label or panel.y.label, "low", "high"][: len(columns)]
             found.append(table(header, zip(*columns, strict=True)))
         elif len(mark.x) and (mark.label or len(panel.marks) == 1):
             every = max(1, -(-len(mark.x) // MOST_ROWS))

@@ -3,16 +3,15 @@
 They need Playwright for Python and a Chromium: `pip install playwright`, and `apt install chromium` or the like.
 """
 
-import shutil
+import json
 
+import browser_pages
 import numpy as np
 import pytest
+from browser_pages import browser  # noqa: F401
 
 from lmkit.io.figures import attention_page, charts, files
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 
@@ -26,32 +25,17 @@ def view(layers, heads, tokens, width, name="self-attention"):
     return attention_page.AttentionView(name, words, words, weights.astype(np.float32), queries, keys)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
 @pytest.fixture
-def opened(browser, tmp_path):
-    """Opens a page that may neither fail nor ask for anything."""
-    trouble = []
+def opened(browser, tmp_path):  # noqa: F811
+    """Opens the bytes of a page."""
 
     def show(data):
         path = tmp_path / "page.html"
         path.write_bytes(data)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda message: trouble.append(message.text))
-        page.on("dialog", lambda dialog: trouble.append("dialog"))
-        page.on("request", lambda request: trouble.append(request.url) if request.url != path.as_uri() else None)
-        page.goto(path.as_uri())
-        return page
+        return shown(path)
 
-    yield show
-    assert trouble == []
+    with browser_pages.quiet(browser) as shown:
+        yield show
 
 
 def test_three_views_by_keyboard_and_pointer(opened):
@@ -111,6 +95,25 @@ def test_tables_sort_and_figures_speak(opened):
     assert page.locator("tbody td.n").all_inner_texts() == ["-1", "9", "10"]
     page.click("th:nth-child(2) button")
     assert page.locator("tbody td.n").all_inner_texts() == ["10", "9", "-1"]
+
+
+@pytest.mark.slow
+def test_hostile_names_words_and_older_records_are_only_shown(opened, lmkit, work):
+    names = ["<img src=x onerror=alert(2)>.jsonl", "older.jsonl", "'\"><b onclick=alert(3)>.jsonl"]
+    records = [{"file": HOSTILE, "perplexity": 2.0, "signature": HOSTILE, HOSTILE: HOSTILE}, {"perplexity": 1.5}]
+    records.append({"gold": HOSTILE, "accuracy": "none", "confusion": [[1, 2], [3]], "labels": None})
+    for name, record in zip(names, records, strict=True):
+        (work / name).write_text(json.dumps(record) + "\n")
+    lmkit("report", *(work / name for name in names), "-o", work / "report.html")
+    (work / "words.txt").write_text(f"the {HOSTILE.replace(' ', '_')} of\n" * 30)
+    lmkit("w2v", "train", "-q", "--dim", 4, "--epochs", 1, work / "words.txt", "-o", work / "words.lm")
+    lmkit("w2v", "plot", "-m", work / "words.lm", "--plot", work / "words.html")
+    for name in ("report.html", "words.html"):
+        page = opened((work / name).read_bytes())
+        assert "onerror" in page.inner_text("body") + page.content()
+        for button in page.locator("summary:visible, th button:visible").all():
+            button.click()
+        assert page.locator("img, [onclick], [onerror]").count() == 0
 
 
 def test_a_page_of_four_layers_is_small():
