@@ -7,7 +7,6 @@ ends with the process however that ends, so the next writer of the same target r
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -89,7 +88,7 @@ def _prefix(name: str) -> str:
 def _fresh(target: Path) -> str:
     """A temporary name that no file has."""
     for _ in range(_TRIES):
-        name = str(target.with_name(f"{_prefix(target.name)}{secrets.token_hex(4)}.part"))
+        name = str(target.with_name(f"{_prefix(target.name)}{os.urandom(4).hex()}.part"))
         if not os.path.lexists(name):
             return name
     raise FileExistsError(f"no free temporary name beside {target}")
