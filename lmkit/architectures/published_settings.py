@@ -123,6 +123,8 @@ def _text(files: Files, name: str) -> str:
         return bytes(files[name]).decode()
     except UnicodeDecodeError:
         raise CheckpointError(f"{name}: not UTF-8") from None
+    except CheckpointError as error:  # the file can't be read
+        raise CheckpointError(f"{name}: {error}", hint=error.hint) from None
 
 
 def content(token: Any) -> str | None:

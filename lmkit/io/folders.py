@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lmkit.errors import CheckpointError, DataError, OutputError, UsageError
-from lmkit.io import size_limits, streams
+from lmkit.io import hub_cache, size_limits, streams
 from lmkit.io.atomic_replacement import new_folder
+from lmkit.io.messages import Terminal
 
 TENSORS = ".safetensors"  # files of any size
 TOKENIZERS = ("tokenizer", "vocab", "merges", "added_tokens")
@@ -17,6 +18,8 @@ WITHIN = ("additional_chat_templates", "1_Pooling")
 class Folder(Mapping[str, memoryview]):
     """The files of a folder by name, each mapped, as it is, when it is asked for.
 
+    A symbolic link out of the folder is refused, as what it names could come into outputs; followed are those of
+    weights, with a notice, and those of the hub's cache, whose snapshots consist of them.
     Raises DataError where the folder can't be read, CheckpointError with the reason where a file in it can't.
     """
 
@@ -39,6 +42,7 @@ class Folder(Mapping[str, memoryview]):
             raise CheckpointError(reason) from None
 
     def _mapped(self, file: str) -> memoryview:
+        self._check_link(file)
         data = streams.read_mapped(os.path.join(self.name, file))
         limit = (
             size_limits.TOKENIZER if file.startswith(TOKENIZERS) or not file.endswith(".json") else size_limits.DOCUMENT
@@ -46,6 +50,17 @@ class Folder(Mapping[str, memoryview]):
         if not file.endswith(TENSORS) and len(data) > limit.size:
             raise limit.error(file)
         return data
+
+    def _check_link(self, file: str) -> None:
+        place = os.path.join(self.name, file)
+        target, folder = os.path.realpath(place), os.path.realpath(self.name)
+        blobs = hub_cache.blobs_of(self.name) or hub_cache.blobs_of(folder)
+        if any(target.startswith(inside.rstrip(os.sep) + os.sep) for inside in (folder, blobs) if inside):
+            return
+        if not file.endswith(TENSORS):
+            raise CheckpointError("a symbolic link out of its folder", hint="copy the file into the folder")
+        if Terminal.current is not None:
+            Terminal.current.notice_once(f"{place}: a symbolic link to {target}")
 
     def __contains__(self, file: object) -> bool:
         return file in self._names

@@ -44,6 +44,16 @@ def find(name: str) -> Snapshot | None:
     return Snapshot(snapshot, commit) if os.path.isdir(snapshot) else None
 
 
+def blobs_of(snapshot: str) -> str | None:
+    """Return where the files are that a snapshot's links name; None where a folder is in no cache.
+
+    What `blobs` may itself be a link to does not count.
+    """
+    snapshots, _ = os.path.split(os.path.abspath(snapshot))
+    model, name = os.path.split(snapshots)
+    return os.path.join(os.path.realpath(model), "blobs") if name == "snapshots" else None
+
+
 def _commit(folder: str, revision: str) -> str | None:
     """The commit that a branch or tag is at; None where it is not there."""
     try:

@@ -175,3 +175,56 @@ def test_a_link_to_nothing_is_a_damaged_folder(folder: Path, fails: Callable[...
     os.remove(folder / "tokenizer.json")
     os.symlink("nowhere", folder / "tokenizer.json")
     assert "folder: tokenizer.json: No such file or directory" in fails(4, "convert", folder).stderr
+
+
+def test_links_out_of_a_folder(folder: Path, work: Path, lmkit: Callable[..., Any], fails: Callable[..., Any]) -> None:
+    plain = lmkit("convert", folder).stdout
+    outside = work / "outside"
+    outside.mkdir()
+    (folder / "model.safetensors").rename(outside / "weights")
+    os.symlink(outside / "weights", folder / "model.safetensors")
+    done = lmkit("convert", folder)
+    assert done.stdout == plain
+    assert done.stderr.splitlines()[:1] == [f"lmkit: {folder}/model.safetensors: a symbolic link to {outside}/weights"]
+    (work / "secret").write_text("{{ 'my key' }}")
+    os.symlink("../secret", folder / "chat_template.jinja")
+    refused = fails(4, "prompt", "chat", "-m", folder, stdin=b'{"messages": [{"role": "user", "content": "a"}]}\n')
+    assert "folder: chat_template.jinja: a symbolic link out of its folder" in refused.stderr
+    assert "hint: copy the file into the folder" in refused.stderr
+    os.remove(folder / "chat_template.jinja")
+    os.remove(folder / "model.safetensors")
+    (outside / "weights").rename(folder / "model.safetensors")
+    (folder / "tokenizer.json").rename(folder / "of-the-tokenizer.json")
+    os.symlink("of-the-tokenizer.json", folder / "tokenizer.json")
+    os.symlink(folder, work / "other-name")
+    within = lmkit("convert", "other-name")
+    assert (within.status, "tokenizer.json" in within.stderr) == (0, False)
+    (folder / "of-the-tokenizer.json").rename(outside / "tokenizer.json")
+    os.remove(folder / "tokenizer.json")
+    os.symlink(outside / "tokenizer.json", folder / "tokenizer.json")
+    for command in (["convert"], ["info"], ["ppl", "-m"], ["score", "-m"], ["bpe", "encode", "-m"]):
+        assert "folder: tokenizer.json: a symbolic link out of its folder" in fails(4, *command, folder).stderr
+
+
+def test_links_of_the_hubs_cache_are_followed(
+    folder: Path, work: Path, lmkit: Callable[..., Any], fails: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = lmkit("convert", folder).stdout
+    model = work / "cache" / "models--org--model"
+    snapshot, blobs = model / "snapshots" / "c0ffee", model / "blobs"
+    for made in (snapshot, blobs, model / "refs"):
+        made.mkdir(parents=True)
+    (model / "refs" / "main").write_text("c0ffee")
+    for file in list(folder.iterdir()):
+        file.rename(blobs / f"blob-{file.name}")
+        os.symlink(f"../../blobs/blob-{file.name}", snapshot / file.name)
+    monkeypatch.setenv("HF_HUB_CACHE", str(work / "cache"))
+    os.symlink(snapshot, work / "by-a-link")
+    for name in (snapshot, "by-a-link"):
+        done = lmkit("convert", name)
+        assert (done.stdout, "symbolic" in done.stderr) == (plain, False)
+    named = lmkit("convert", "org/model", "-o", "named.lm")
+    assert (named.status, "symbolic" in named.stderr) == (0, False)
+    blobs.rename(work / "blobs")
+    os.symlink(work / "blobs", blobs)
+    assert "a symbolic link out of its folder" in fails(4, "convert", snapshot).stderr
