@@ -40,7 +40,7 @@ test: lint
 	@$(MAKE) --no-print-directory -j 2 types unit
 
 unit: $(VENV)/tested
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	MAKEFLAGS= $(BIN)/python -m pytest -q -n auto -m "not slow"
 
 slow: $(VENV)/tested
 	$(BIN)/python -m pytest -q -n auto -m "slow or hypothesis" --hypothesis-profile thorough -o faulthandler_timeout=1800

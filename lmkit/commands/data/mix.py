@@ -88,7 +88,7 @@ def mix(
 
     Examples:
       lmkit data mix --weights web=0.6,books=0.4 --tokens 1e6 web.jsonl books.jsonl -o mixed.jsonl
-      lmkit data mix --stream --weights es=3,en=7 --tokens 1e6 es.txt en.txt | lmkit ngram fit --input jsonl -o m.lm
+      lmkit data mix --stream --weights a=3,b=7 --tokens 1e6 a.txt b.txt | lmkit ngram fit --input jsonl -o m.lm
       lmkit data mix --sizes cc=410e9,wiki=3e9 --weights cc=0.97,wiki=0.03 --tokens 300e9
     """
     wanted = None if tokens is None else _number(tokens)

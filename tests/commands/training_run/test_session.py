@@ -29,8 +29,8 @@ NEURAL = {
 }  # fmt: skip
 VECTORS = {
     UNRECORDED: {
-        "count_updates", "embeddings", "encoding_errors", "files", "input_form", "log", "memory", "output", "restart",
-        "resume", "save_every", "temp_dir", "text_field", "threads",
+        "count_updates", "embeddings", "encoding_errors", "engine", "files", "input_form", "log", "memory", "output",
+        "restart", "resume", "save_every", "scheduler", "temp_dir", "text_field", "threads",
     },
     ADJUSTABLE: {"lr", "min_lr"},
 }  # fmt: skip
